@@ -1,0 +1,68 @@
+# Every target sets up what it needs in .venv by itself. `make help` lists them.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The first Python that is new enough and can make virtual environments.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo "$$python" && break; done)
+
+DEMO = $(BIN)/trioresource run examples/quickstart.toml --for 20
+PYTEST_ARGS ?=
+
+# The floors that carry the guarantees, and the least coverage (with branches) of each, in percent.
+COVERED = model monitor cluster
+COVERAGE_MIN = 95
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/.installed-cli ## run the example cluster for 20 seconds
+	$(DEMO)
+
+test: $(VENV)/.installed-dev ## run the tests and check the coverage
+	@scripts/install-test-programs
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage report
+	@for part in $(COVERED); do \
+		echo "trioresource/$$part must be covered to $(COVERAGE_MIN) %:"; \
+		$(BIN)/coverage report --include="trioresource/$$part/*" \
+			--fail-under=$(COVERAGE_MIN) || exit 1; \
+	done
+
+# pyright takes the first Python of the PATH; --verifytypes knows no other way.
+check: export PATH := $(CURDIR)/$(BIN):$(PATH)
+check: $(VENV)/.installed-dev ## lint, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/flake8 .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pyright --verifytypes trioresource --ignoreexternal
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.installed-dev ## run the benchmarks
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.installed-docs ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+clean: ## remove everything that was made here
+	rm -rf $(VENV) build dist site .coverage .coverage.* \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { \
+		echo "trioresource needs Python 3.11 or newer with the venv module (Debian: python3-venv);" \
+			"name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,8 @@
+"""Policy: what should be online, and what to do upon failure."""
+
+from .events import Subscription as Subscription
+from .groups import Group as Group
+from .resource import Applied as Applied
+from .resource import Resource as Resource
+from .service import Cluster as Cluster
+from .service import open_cluster as open_cluster

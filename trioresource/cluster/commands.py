@@ -1,0 +1,113 @@
+"""What people and programs may ask of the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from ..errors import NodePaused, ResourceLocked
+from ..model.states import DesiredState, ResourceState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .engine import Engine
+    from .group import GroupRecord
+    from .member import Member
+
+
+@final
+class Commands:
+    """Commands set wishes and wake the engine; none of them waits."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def online(self, members: Sequence[Member]) -> None:
+        """Wish for these, and for all that they depend on, to be online.
+
+        Raises:
+            NodePaused: nothing new may come online.
+            ResourceLocked: one of them is locked; nothing was changed.
+        """
+        if self._engine.paused:
+            raise NodePaused("the node is paused; resume it first")
+        wanted = with_providers(members)
+        self.check_locks(wanted)
+        for member in wanted:
+            if member.hold is not None or member.desired is DesiredState.OFFLINE:
+                # A command is never refused because a budget is spent.
+                member.lift_hold()
+                member.failures = ()
+            member.desired = DesiredState.ONLINE
+            self._engine.touch(member)
+        self._engine.work()
+
+    def offline(self, members: Sequence[Member]) -> None:
+        """Wish for these to be offline.
+
+        Raises:
+            ResourceLocked: one of them is locked; nothing was changed.
+        """
+        self.take_down(members)
+        for member in members:
+            if member.hosted.state is ResourceState.FAILED:
+                member.hosted.begin_offline()
+        self._engine.work()
+
+    def take_down(self, members: Sequence[Member]) -> None:
+        """Note that these should be offline, without doing anything about it yet.
+
+        Raises:
+            ResourceLocked: one of them is locked; nothing was changed.
+        """
+        self.check_locks(members)
+        for member in members:
+            member.desired = DesiredState.OFFLINE
+            member.lift_hold()
+            self._engine.touch(member)
+
+    def check_locks(self, members: Iterable[Member]) -> None:
+        """Refuse if one of them is locked.
+
+        Raises:
+            ResourceLocked: the first one that is.
+        """
+        for member in members:
+            if member.locked:
+                raise ResourceLocked(f"{member.name} is locked; unlock it first")
+
+    def set_maintenance(self, member: Member, maintenance: bool) -> None:
+        """Suppress failures, or look at the resource again."""
+        if member.maintenance is maintenance:
+            return
+        member.maintenance = maintenance
+        member.hosted.set_maintenance(maintenance)
+        if not maintenance:
+            member.lift_hold()
+        self.reconsider(member)
+
+    def drain(self, group: GroupRecord, drained: bool) -> None:
+        """Keep everything in a group offline, whatever is desired, or no longer."""
+        group.drained = drained
+        for member in group.members.values():
+            self._engine.touch(member)
+        self._engine.work()
+
+    def reconsider(self, member: Member) -> None:
+        """Something about a resource changed."""
+        self._engine.touch(member)
+        self._engine.work()
+
+
+def with_providers(members: Iterable[Member]) -> list[Member]:
+    """These and everything they depend on, at any remove."""
+    found: dict[Member, None] = {}
+    pending = list(members)
+    while pending:
+        member = pending.pop()
+        if member not in found:
+            found[member] = None
+            pending += member.providers
+    return list(found)

@@ -1,0 +1,285 @@
+"""The engine: brings what is to what should be, one resource and its neighbours at a time.
+
+Nothing here waits. Commands set wishes, reports tell what happened, and whichever
+resource either of them touches is reconsidered: should it come up, may it, must it go
+down, can it yet. What that changes touches its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, final
+
+import trio
+
+from ..model.events import GroupStateChange
+from ..model.reports import (
+    AttemptEnded,
+    AttemptStuck,
+    FailureReport,
+    StateChange,
+)
+from ..model.states import DesiredState, ResourceState
+from .member import Drain
+
+if TYPE_CHECKING:
+    from ..model.reports import Report
+    from ..monitor import ResourceMonitor
+    from .events import EventLog
+    from .group import GroupRecord
+    from .member import Member
+    from .recovery import Recovery
+
+_RS = ResourceState
+
+# So many resources are reconsidered before other tasks get a turn.
+_BATCH: Final = 256
+
+
+@final
+class Engine:
+    """Policy in action, for all groups of a cluster."""
+
+    def __init__(self, monitor: ResourceMonitor, log: EventLog) -> None:
+        self.members: dict[str, Member] = {}
+        self.groups: dict[str, GroupRecord] = {}
+        self.paused = False
+        self.closing = False
+        self.log = log
+        self.recovery: Recovery
+        """Set by the one who makes both: each needs the other."""
+        self._monitor = monitor
+        self._active: dict[str, None] = {}
+        self._touched: dict[Member, None] = {}
+        self._at_rest = trio.Event()
+        self._drain_lanes = monitor.timers("drain", self._drain_overrun)
+
+    def add(self, member: Member) -> None:
+        """A resource is new."""
+        self.members[member.name] = member
+        member.group.add(member)
+        for provider in member.providers:
+            provider.dependents += (member,)
+
+    def remove(self, member: Member) -> None:
+        """A resource that is offline, and that nobody depends on, goes."""
+        del self.members[member.name]
+        self._touched.pop(member, None)
+        member.lift_hold()
+        member.group.remove(member)
+        for provider in member.providers:
+            provider.dependents = tuple(one for one in provider.dependents if one is not member)
+        if not member.group.members:
+            del self.groups[member.group.name]
+
+    def release(self, member: Member) -> None:
+        """The time has come to try again."""
+        self.touch(member)
+        self.work()
+
+    # --- news --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Deal with reports until there will be no more."""
+        reports = self._monitor.reports
+        async for report in reports:
+            batch = deque([report])
+            while batch:
+                self._handle(batch.popleft())
+                if len(self._touched) < _BATCH:
+                    try:
+                        batch.append(reports.receive_nowait())
+                    except (trio.WouldBlock, trio.EndOfChannel):
+                        break
+            await self._work_with_pauses()
+
+    def _handle(self, report: Report) -> None:
+        member = self.members.get(report.resource)
+        if member is None:
+            return
+        if isinstance(report, StateChange):
+            self._state_seen(member, report)
+        elif isinstance(report, AttemptEnded):
+            self._ended(member)
+        else:
+            self.log.publish(report)
+            if isinstance(report, FailureReport):
+                member.last_failure = report
+                self.recovery.failed(member, report)
+            elif isinstance(report, AttemptStuck):
+                self._ended(member)
+        self.touch(member)
+
+    def _state_seen(self, member: Member, report: StateChange) -> None:
+        member.seen = report.new
+        member.launched = member.stopped = False
+        if report.new is _RS.ONLINE:
+            member.online_since = report.time
+        elif report.new is _RS.FAILED:
+            member.cancel_users()
+        elif report.new is _RS.OFFLINE:
+            self._ended(member)
+        self._publish(member, report.time, report.detail)
+
+    def _ended(self, member: Member) -> None:
+        if member.hosted.is_ended or member.hosted.stuck:
+            self._active.pop(member.name, None)
+            if not self._active:
+                self._at_rest.set()
+
+    # --- decisions ---------------------------------------------------------------------
+
+    def touch(self, member: Member) -> None:
+        """Have a resource reconsidered, at the next ``work``."""
+        self._touched[member] = None
+
+    def touch_all(self) -> None:
+        """Have every resource reconsidered."""
+        for member in self.members.values():
+            self._touched[member] = None
+
+    def work(self) -> None:
+        """Reconsider what was touched, and whatever that touches; never blocks."""
+        while self._touched:
+            self._reconsider_first()
+
+    async def _work_with_pauses(self) -> None:
+        done = 0
+        while self._touched:
+            self._reconsider_first()
+            done += 1
+            if done % _BATCH == 0:
+                await trio.lowlevel.checkpoint()
+
+    def _reconsider_first(self) -> None:
+        member = next(iter(self._touched))
+        del self._touched[member]
+        self._reconsider(member)
+        standing = self._standing(member)
+        if standing != member.standing:
+            member.standing = standing
+            for neighbour in (*member.dependents, *member.providers):
+                self._touched[neighbour] = None
+        self._publish(member, trio.current_time(), "")
+        member.wake()
+
+    @staticmethod
+    def _standing(member: Member) -> tuple[object, ...]:
+        """All that its neighbours' decisions depend on."""
+        return (
+            member.is_available,
+            member.is_coming,
+            member.is_active,
+        )
+
+    def wants_up(self, member: Member) -> bool:
+        """Whether it should be online, all wishes together."""
+        return (
+            member.desired is DesiredState.ONLINE and not self.closing and not member.group.drained
+        )
+
+    def _reconsider(self, member: Member) -> None:
+        wanted = self.wants_up(member)
+        member.satisfied = member.dependencies.is_satisfied(self._is_available)
+        member.leaving = member.is_up and not (wanted and member.satisfied)
+        member.starting = False
+        if member.leaving:
+            if self._is_drained(member) and not self._is_blocked(member):
+                member.stopped = member.seen is _RS.ONLINE
+                member.leaving = False
+                member.hosted.begin_offline()
+            return
+        self._stop_draining(member)
+        if wanted and not member.is_up and not member.hosted.state.is_pending:
+            self._start(member)
+
+    def _start(self, member: Member) -> None:
+        """Bring it up, or find out what it waits for."""
+        if member.hold is not None or not member.is_failure_handled or member.hosted.stuck:
+            return
+        if not member.satisfied:
+            member.starting = member.dependencies.is_satisfied(self._is_coming)
+        elif member.is_active or self._is_blocked(member):
+            member.starting = True
+        else:
+            self._active[member.name] = None
+            self._at_rest = trio.Event() if self._at_rest.is_set() else self._at_rest
+            member.launched = True
+            member.hosted.begin_online()
+
+    def _is_blocked(self, member: Member) -> bool:
+        """Whether a dependent that can not be without it has still to go down."""
+        return any(
+            one.is_active and not one.dependencies.is_satisfied(self._is_available)
+            for one in member.dependents
+        )
+
+    def _is_online(self, name: str) -> bool:
+        return self.members[name].hosted.state is _RS.ONLINE
+
+    def _is_available(self, name: str) -> bool:
+        return self.members[name].is_available
+
+    def _is_coming(self, name: str) -> bool:
+        member = self.members[name]
+        return member.is_available or (member.is_coming and self.wants_up(member))
+
+    # --- users of what a resource provides ---------------------------------------------
+
+    def _is_drained(self, member: Member) -> bool:
+        """Whether nobody uses it any more, or they had their time."""
+        if not member.users or member.drain_stage is Drain.OVER:
+            return True
+        self._drain_lanes(member.drain_deadline).arm_if_clear(member)
+        lost = not member.dependencies.is_satisfied(self._is_online)
+        if lost and member.drain_stage is Drain.NONE:
+            # Its providers have failed, so it is of no use to wait for its users.
+            member.drain_stage = Drain.ASKED
+            member.cancel_users()
+        return False
+
+    def _stop_draining(self, member: Member) -> None:
+        if member.users or member.drain_stage is not Drain.NONE:
+            member.drain_stage = Drain.NONE
+            self._drain_lanes(member.drain_deadline).disarm(member)
+
+    def _drain_overrun(self, member: Member, _: float) -> None:
+        """The users had their time: cancel them; and after the same time again, go on."""
+        if member.drain_stage is Drain.NONE:
+            member.drain_stage = Drain.ASKED
+            member.cancel_users()
+            self._drain_lanes(member.drain_deadline).arm(member)
+        else:
+            member.drain_stage = Drain.OVER
+            self.touch(member)
+            self.work()
+
+    # --- telling -----------------------------------------------------------------------
+
+    def _publish(self, member: Member, time: float, detail: str) -> None:
+        new = member.derive_state()
+        old = member.state
+        if new is old:
+            return
+        member.state = new
+        epoch = member.hosted.epoch
+        self.log.publish(StateChange(member.name, epoch, old, new, time, detail))
+        group = member.group
+        group.count(member, old, new)
+        state = group.compute_state()
+        if state is not group.state:
+            self.log.publish(GroupStateChange(group.name, group.state, state, time))
+            group.state = state
+        member.state_changed()
+
+    # --- the end -----------------------------------------------------------------------
+
+    async def wait_at_rest(self) -> None:
+        """Wait until no attempt of any resource is left."""
+        while self._active:
+            await self._at_rest.wait()
+
+    def terminate_all(self) -> None:
+        """Cancel every attempt at once, in no good order."""
+        for member in self.members.values():
+            member.hosted.begin_terminate()

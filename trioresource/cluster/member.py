@@ -1,0 +1,236 @@
+"""What the engine knows of one resource: wishes, relations, failures."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any, final
+
+import attrs
+import trio
+
+from ..model.states import DesiredState, ResourceState
+from ..monitor.waiting import SoftWait, Watched
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..model.dependencies import Dependencies
+    from ..model.policy import RestartPolicy
+    from ..model.reports import FailureReport
+    from ..monitor import HostedResource
+    from .group import GroupRecord
+
+_RS = ResourceState
+
+
+class Drain(enum.Enum):
+    """How far the users of a resource that goes offline are."""
+
+    NONE = "none"
+    ASKED = "asked"
+    """They were cancelled, and have a little time to go."""
+    OVER = "over"
+    """They had their time."""
+
+
+@attrs.frozen(eq=False)
+class Hold:
+    """A failed resource is not restarted for a while, or for good."""
+
+    last_resort: bool
+    """The budget is spent: whoever waits for the resource need not wait any longer."""
+    timer: trio.CancelScope | None
+    """What to cancel when the hold is lifted early; None if it lasts for good."""
+
+
+@final
+class Member:
+    """One resource of a cluster, as its engine sees it. Only the engine writes to it."""
+
+    __slots__ = (
+        "_changes",
+        "_waiters",
+        "_watched",
+        "dependencies",
+        "dependents",
+        "desired",
+        "drain_deadline",
+        "drain_stage",
+        "failures",
+        "group",
+        "hold",
+        "hosted",
+        "last_failure",
+        "launched",
+        "leaving",
+        "locked",
+        "maintenance",
+        "name",
+        "online_since",
+        "providers",
+        "restart",
+        "satisfied",
+        "seen",
+        "standing",
+        "starting",
+        "state",
+        "stopped",
+        "stored",
+        "users",
+    )
+
+    def __init__(
+        self,
+        hosted: HostedResource,
+        group: GroupRecord,
+        *,
+        dependencies: Dependencies,
+        providers: tuple[Member, ...],
+        restart: RestartPolicy,
+        drain_deadline: float,
+        stored: Mapping[str, Any],
+    ) -> None:
+        self.name = hosted.name
+        self.hosted = hosted
+        self.group = group
+        self.dependencies = dependencies
+        self.providers = providers
+        self.dependents: tuple[Member, ...] = ()
+        self.restart = restart
+        self.drain_deadline = drain_deadline
+        self.stored = stored
+        self.desired = DesiredState.OFFLINE
+        self.locked = False
+        self.maintenance = False
+        self.state = _RS.OFFLINE
+        """What is published: the monitor's state, and pending while the engine waits for
+        other resources before it acts."""
+        self.seen = _RS.OFFLINE
+        """The monitor's state, as of the last report that was dealt with."""
+        self.starting = False
+        """It should come up and has to wait for others."""
+        self.launched = False
+        """It was told to come up, and the report of that has not come yet."""
+        self.leaving = False
+        """It should go down and has to wait for others."""
+        self.stopped = False
+        """It was told to go down, and the report of that has not come yet."""
+        self.satisfied = True
+        self.online_since = 0.0
+        self.last_failure: FailureReport | None = None
+        self.failures: tuple[float, ...] = ()
+        self.hold: Hold | None = None
+        self.users: dict[trio.CancelScope, None] = {}
+        self.drain_stage = Drain.NONE
+        self.standing: tuple[object, ...] = ()
+        """What its neighbours' decisions depended on when it was last reconsidered."""
+        self._changes: trio.lowlevel.ParkingLot | None = None
+        self._waiters: list[SoftWait] = []
+        self._watched: Watched[ResourceState] | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is online or coming online, as the monitor sees it now."""
+        state = self.hosted.state
+        return state is _RS.ONLINE or state is _RS.ONLINE_PENDING
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anything of it may still be at work."""
+        return not self.hosted.is_ended
+
+    @property
+    def is_available(self) -> bool:
+        """Whether others may depend on it now."""
+        return self.hosted.state is _RS.ONLINE and not self.leaving
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether it may become available without anybody doing anything."""
+        if self.starting or (self.is_up and not self.leaving):
+            return True
+        waiting = self.desired is DesiredState.ONLINE and not self.hosted.stuck
+        if self.hold is not None:
+            return waiting and not self.hold.last_resort
+        return waiting and self.hosted.state in (_RS.OFFLINE_PENDING, _RS.FAILED)
+
+    @property
+    def is_failure_handled(self) -> bool:
+        """Whether the engine knows of the last failure already."""
+        return self.hosted.last_failure is self.last_failure
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way, and everything has been reported."""
+        return (
+            not self.state.is_pending
+            and self.hosted.is_settled
+            and self.seen is self.hosted.state
+            and self.is_failure_handled
+        )
+
+    def derive_state(self) -> ResourceState:
+        """What to publish."""
+        if self.seen is _RS.OFFLINE or self.seen is _RS.FAILED:
+            if self.starting or self.launched:
+                return _RS.ONLINE_PENDING
+        elif self.seen is _RS.ONLINE and (self.leaving or self.stopped):
+            return _RS.OFFLINE_PENDING
+        return self.seen
+
+    def lift_hold(self) -> None:
+        """Let it be started again, and forget the timer."""
+        if self.hold is not None and self.hold.timer is not None:
+            self.hold.timer.cancel()
+        self.hold = None
+
+    def cancel_users(self) -> None:
+        """What it provided is gone: cancel the blocks that use it."""
+        for scope in self.users:
+            scope.cancel()
+
+    def state_changed(self) -> None:
+        """Wake who waits for the published state."""
+        if self._watched is not None:
+            self._watched.set(self.state)
+
+    def wake(self) -> None:
+        """Wake who waits for an outcome; they look for themselves."""
+        if self._changes is not None:
+            self._changes.unpark_all()
+        if self._waiters and self.is_settled:
+            for waiter in self._waiters:
+                waiter.wake()
+
+    async def wait_state(self, *states: ResourceState, held_for: float) -> ResourceState:
+        """Wait until one of the states is published."""
+        if self._watched is None:
+            self._watched = Watched(self.state)
+        return await self._watched.wait(*states, held_for=held_for)
+
+    async def next_change(self) -> None:
+        """Wait until the engine has reconsidered it again."""
+        if self._changes is None:
+            self._changes = trio.lowlevel.ParkingLot()
+        await self._changes.park()
+
+    async def wait_settled(self) -> None:
+        """Wait until settled, however long that takes."""
+        while not self.is_settled:
+            await self.next_change()
+
+    async def settle(self) -> None:
+        """Wait until settled, for the soft deadline; always a checkpoint."""
+        if self.is_settled:
+            await trio.lowlevel.checkpoint()
+            return
+        waiter = SoftWait()
+        self._waiters.append(waiter)
+        try:
+            await waiter.wait(self.hosted.lanes.soft)
+        finally:
+            self._waiters.remove(waiter)
+        for _ in range(2):
+            # The tie rule of the monitor, and the report that has still to be received.
+            if not self.is_settled:
+                await trio.lowlevel.cancel_shielded_checkpoint()

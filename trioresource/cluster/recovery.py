@@ -1,0 +1,91 @@
+"""After a failure: restart, stay failed, retry later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from ..model.events import RecoveryPlanned
+from ..model.policy import Restart, StayFailed, decide_recovery
+from ..model.states import DesiredState
+from .member import Hold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from ..model.reports import FailureReport
+    from .events import EventLog
+    from .member import Member
+
+
+@final
+class Recovery:
+    """Decides about failures, and keeps the time until the next try."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        log: EventLog,
+        random: Random,
+        released: Callable[[Member], None],
+    ) -> None:
+        self._nursery = nursery
+        self._log = log
+        self._random = random
+        self._released = released
+
+    def failed(self, member: Member, report: FailureReport) -> None:
+        """A resource failed; recover if, and only if, it should be online."""
+        if member.desired is not DesiredState.ONLINE:
+            return
+        if member.maintenance:
+            # Somebody works on it. Leaving maintenance lifts the hold.
+            member.lift_hold()
+            member.hold = Hold(last_resort=True, timer=None)
+            return
+        self._count(member, report.time)
+        decision = decide_recovery(
+            member.restart,
+            member.failures,
+            now=report.time,
+            random=self._random,
+            can_fail_over=False,
+        )
+        event = RecoveryPlanned(member.name, report.epoch, decision, report.time)
+        self._log.publish(event)
+        if isinstance(decision, Restart):
+            self._hold(member, decision.delay, last_resort=False)
+        elif isinstance(decision, StayFailed):
+            self._hold(member, decision.retry, last_resort=True)
+
+    def _count(self, member: Member, now: float) -> None:
+        """Remember the failure, and forget those that no longer count."""
+        policy = member.restart
+        stable = policy.stable_after
+        if stable is not None and now - member.online_since >= stable and member.online_since:
+            member.failures = ()
+        kept = [at for at in member.failures if at > now - policy.period]
+        member.failures = (*kept, now)
+
+    def _hold(self, member: Member, seconds: float | None, *, last_resort: bool) -> None:
+        member.lift_hold()
+        if seconds == 0:
+            return
+        timer = None if seconds is None else trio.CancelScope()
+        hold = member.hold = Hold(last_resort=last_resort, timer=timer)
+        if seconds is not None:
+            self._nursery.start_soon(
+                self._wait, member, hold, seconds, name=f"restart of {member.name}"
+            )
+
+    async def _wait(self, member: Member, hold: Hold, seconds: float) -> None:
+        assert hold.timer is not None
+        with hold.timer:
+            await trio.sleep(seconds)
+            if hold.last_resort:
+                # A new series of restarts.
+                member.failures = ()
+            member.hold = None
+            self._released(member)

@@ -1,0 +1,498 @@
+"""One try at being online: a task, a cancel scope, an epoch.
+
+The task does everything in order: it runs ``online``, waits until it is told to stop,
+runs ``offline``, leaves what was entered, and runs the handler's ``terminate`` if the end
+was not orderly. So whatever is left, is left in the task that entered it, and whoever
+terminates an attempt has only to cancel its scope and to wait for its end.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING, Any, TypeVar, final
+
+import trio
+
+from ..errors import PropertyError
+from ..handler import FailureSignal, OnlineScope, ResourceHandler
+from ..model.reports import FailureReason
+from .tasktree import is_within
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from .probe import Probe
+    from .resource import HostedResource
+
+T = TypeVar("T")
+
+
+class Phase(enum.Enum):
+    """How far an attempt is."""
+
+    QUEUED = "queued"
+    STARTING = "online"
+    UP = "up"
+    STOPPING = "offline"
+    LEAVING = "leaving its contexts"
+    TERMINATING = "terminate"
+    ENDED = "ended"
+
+
+@final
+class Attempt(OnlineScope):
+    """One online..offline span of a resource; made by ``HostedResource`` alone."""
+
+    __slots__ = (
+        "_cancel_scope",
+        "_contexts",
+        "_ended",
+        "_epoch",
+        "_grace_given",
+        "_parked",
+        "_signal",
+        "detects_failures",
+        "failed",
+        "hosted",
+        "nursery",
+        "orderly",
+        "over",
+        "phase",
+        "probe",
+        "stop_asked",
+        "task",
+    )
+
+    def __init__(self, hosted: HostedResource, epoch: int) -> None:
+        self.hosted = hosted
+        self._epoch = epoch
+        self.phase = Phase.QUEUED
+        self.over = False
+        """It has failed or was terminated: all that it still reports is inert."""
+        self.failed = False
+        self.orderly = False
+        self.detects_failures = False
+        self.task: trio.lowlevel.Task | None = None
+        self.nursery: trio.Nursery | None = None
+        self.probe: Probe | None = None
+        # Made when the task starts: an attempt that is over before needs neither.
+        self._cancel_scope: trio.CancelScope | None = None
+        self._contexts: _Contexts | None = None
+        self._signal: str | None = None
+        self.stop_asked = False
+        self._parked = False
+        self._grace_given = False
+        self._ended: trio.Event | None = None
+
+    # --- what the author sees: OnlineScope ---------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.hosted.name
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def terminated(self) -> bool:
+        return self.over
+
+    async def enter(
+        self, manager: AbstractAsyncContextManager[T] | AbstractContextManager[T]
+    ) -> T:
+        if trio.lowlevel.current_task() is not self.task:
+            raise RuntimeError(
+                f"{self.name}: scope.enter() was called from a task of its own; a context "
+                "must be left in the task that entered it, so call it from online() itself"
+            )
+        stack = self._open_contexts().stack
+        if isinstance(manager, AbstractAsyncContextManager):
+            return await stack.enter_async_context(manager)
+        await trio.lowlevel.checkpoint()
+        return stack.enter_context(manager)
+
+    def start_soon(
+        self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
+    ) -> None:
+        background = _Background(self, fn, args)
+        self.hosted.home.start_soon(
+            self._open_nursery(), background.run, name=self._task_name(fn, name)
+        )
+        self._open_contexts().stack.push_async_callback(background.stop)
+
+    async def start(
+        self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
+    ) -> Any:
+        background = _Background(self, fn, args)
+        value = await self._open_nursery().start(
+            background.run_started, name=self._task_name(fn, name)
+        )
+        self._open_contexts().stack.push_async_callback(background.stop)
+        return value
+
+    def report_progress(self, message: str = "", *, fraction: float | None = None) -> bool:
+        if self.over or self.phase is Phase.ENDED:
+            return False
+        if self.phase is Phase.STARTING or self.phase is Phase.STOPPING:
+            self.hosted.lanes.pending.arm(self)
+            self.hosted.report_progress(self._epoch, message, fraction)
+        return True
+
+    def report_failure(self, detail: str) -> bool:
+        if not trio.lowlevel.in_trio_run():
+            self.hosted.home.run_sync_soon(self.report_failure, detail)
+            return True
+        if self.over:
+            return False
+        if self.hosted.maintenance and self.phase is Phase.UP:
+            self._signal = self._signal or detail
+            return True
+        if self.phase is Phase.STARTING:
+            # Nothing to verify yet, and one entry point at a time: looked at when online.
+            self._signal = self._signal or detail
+        elif self.phase is not Phase.UP:
+            # What goes away while going offline was asked to.
+            return False
+        if self.hosted.type_info.trust_signals:
+            self.fail(FailureReason.SIGNAL, detail)
+        elif self.phase is Phase.UP:
+            self.hosted.polling.verify(self, detail)
+        return True
+
+    def report(self, detail: str) -> bool:
+        return self.report_failure(detail)
+
+    def failure_signal(self) -> FailureSignal:
+        self.detects_failures = True
+        return self
+
+    # --- what the monitor does with it -------------------------------------------------
+
+    def stop(self) -> None:
+        """Ask for an orderly end; the attempt is online."""
+        self.stop_asked = True
+        if self.probe is not None:
+            self.probe.cancel()
+        if self._parked:
+            self._parked = False
+            assert self.task is not None
+            trio.lowlevel.reschedule(self.task)
+
+    def terminate(self) -> None:
+        """Cancel the attempt, whatever it is at; ``wait_ended`` joins it."""
+        if self.over or self.phase is Phase.ENDED:
+            return
+        self.over = True
+        self.hosted.attempt_over(self)
+        self._cancel()
+
+    def fail(
+        self, reason: FailureReason, detail: str, error: BaseException | None = None
+    ) -> bool:
+        """Let the attempt fail, and terminate it.
+
+        Returns:
+            False if it was over already: then nothing was reported.
+        """
+        if self.over or self.phase is Phase.ENDED:
+            return False
+        self.over = self.failed = True
+        self.hosted.attempt_failed(self, reason, detail, error)
+        self._cancel()
+        return True
+
+    def leave_maintenance(self) -> None:
+        """Look into what was ignored, and check the resource in any case."""
+        signal, self._signal = self._signal, None
+        if signal is None:
+            self.hosted.polling.check(self)
+        else:
+            self.report_failure(signal)
+
+    def overdue(self) -> None:
+        """The terminate deadline has passed and the attempt has not ended."""
+        if not self.over:
+            self.fail(FailureReason.OFFLINE_TIMEOUT, "clean-up did not end in time")
+        elif self.phase is Phase.TERMINATING and not self._grace_given:
+            # The handler's terminate has just been cancelled by its own bound.
+            self._grace_given = True
+            self.hosted.lanes.terminate.arm(self)
+        else:
+            self.hosted.attempt_stuck(self)
+
+    async def wait_ended(self) -> None:
+        """Wait until no task and no context of the attempt is left."""
+        if self.phase is Phase.ENDED:
+            return
+        if self._ended is None:
+            self._ended = trio.Event()
+        await self._ended.wait()
+
+    def wake_joiners(self) -> None:
+        """Wake who waits for the end, though it has not come: the attempt is stuck."""
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
+
+    def is_current_task_within(self) -> bool:
+        """Whether the caller is a task of this attempt, so that it can not join it."""
+        return is_within(trio.lowlevel.current_task(), self.task)
+
+    # --- the task ----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """The attempt, from its first step to its last."""
+        self.hosted.home.stepped()
+        try:
+            if not self.over:
+                self.task = trio.lowlevel.current_task()
+                await self._live()
+                await self._clean_up()
+        finally:
+            self.phase = Phase.ENDED
+            self.over = True
+            self.nursery = self.task = self._cancel_scope = self._contexts = None
+            self.hosted.attempt_ended(self)
+            if self._ended is not None:
+                self._ended.set()
+
+    async def _live(self) -> None:
+        self._cancel_scope = trio.CancelScope()
+        self._contexts = _Contexts()
+        try:
+            with self._cancel_scope:
+                await trio.lowlevel.checkpoint_if_cancelled()
+                async with trio.open_nursery() as nursery:
+                    self.nursery = nursery
+                    async with self._contexts:
+                        await self._serve()
+                        self.phase = Phase.LEAVING
+                        self.hosted.leaving(self)
+                    nursery.cancel_scope.cancel()
+                self.orderly = not self.over
+        # Outside of the scope, which has split off its own Cancelled.
+        except Exception as error:
+            self._broke(FailureReason.CLEANUP_RAISED, error)
+
+    async def _serve(self) -> None:
+        """Come online, stay, go offline; raises nothing but cancellation."""
+        handler = self.hosted.handler
+        gate = self.hosted.gate
+        await gate.enter("online")
+        try:
+            self.phase = Phase.STARTING
+            if self._read_properties():
+                value = await handler.online(self)
+                if not self.over:
+                    self._came_online(value)
+        except Exception as error:
+            self._broke(FailureReason.ONLINE_RAISED, error)
+        finally:
+            gate.leave()
+        await self._until_stopped()
+        await gate.enter("offline")
+        try:
+            self.phase = Phase.STOPPING
+            await handler.offline(self)
+        except Exception as error:
+            self._broke(FailureReason.OFFLINE_RAISED, error)
+        finally:
+            gate.leave()
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    def _read_properties(self) -> bool:
+        try:
+            self.hosted.read_properties()
+        except PropertyError as error:
+            self._broke(FailureReason.PROPERTIES, error)
+            return False
+        return True
+
+    def _came_online(self, value: object) -> None:
+        self.phase = Phase.UP
+        self.hosted.attempt_online(self, value)
+        signal, self._signal = self._signal, None
+        if signal is not None:
+            self.report_failure(signal)
+
+    async def _until_stopped(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self.stop_asked:
+            self._parked = True
+            await trio.lowlevel.wait_task_rescheduled(self._unpark)
+
+    def _unpark(self, _: object) -> trio.lowlevel.Abort:
+        self._parked = False
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    async def _clean_up(self) -> None:
+        """Let the handler undo what cancellation could not, if the end was not orderly."""
+        hosted = self.hosted
+        if self.orderly:
+            return
+        if not self.over:
+            # Ended by somebody else's scope: the monitor's own, or one the handler entered.
+            self.terminate()
+        if type(hosted.handler).terminate is ResourceHandler.terminate:
+            return
+        self.phase = Phase.TERMINATING
+        hosted.lanes.terminate.arm(self)
+        deadline = trio.current_time() + hosted.deadlines.terminate
+        try:
+            with trio.CancelScope(deadline=deadline, shield=True) as bound:
+                await hosted.handler.terminate()
+        except Exception as error:
+            hosted.cleanup_failed(self, FailureReason.TERMINATE_RAISED, error)
+        else:
+            if bound.cancelled_caught:
+                hosted.cleanup_failed(self, FailureReason.TERMINATE_TIMEOUT, None)
+
+    def _broke(self, reason: FailureReason, error: Exception) -> None:
+        if not self.fail(reason, describe_error(error), error):
+            self.hosted.cleanup_failed(self, reason, error)
+
+    def crashed(self, reason: FailureReason, detail: str, error: Exception | None) -> None:
+        """A background task ended that should not have."""
+        if not self.fail(reason, detail, error) and error is not None:
+            self.hosted.cleanup_failed(self, reason, error)
+
+    def _cancel(self) -> None:
+        if self._cancel_scope is not None:
+            self._cancel_scope.cancel()
+
+    def _open_contexts(self) -> _Contexts:
+        if self._contexts is None:
+            raise RuntimeError(f"{self.name}: the attempt is over; nothing can be entered in it")
+        return self._contexts
+
+    def _open_nursery(self) -> trio.Nursery:
+        if self.nursery is None:
+            raise RuntimeError(f"{self.name}: the attempt is over; nothing can be started in it")
+        return self.nursery
+
+    def _task_name(self, fn: Callable[..., object], name: str | None) -> str:
+        if name is None:
+            while isinstance(fn, functools.partial):
+                fn = fn.func
+            name = str(getattr(fn, "__qualname__", fn))
+        return f"{self.name}#{self._epoch} {name}"
+
+
+@final
+class _Contexts:
+    """The exit stack of an attempt, made when there is something to put on it."""
+
+    __slots__ = ("_stack",)
+
+    def __init__(self) -> None:
+        self._stack: AsyncExitStack | None = None
+
+    @property
+    def stack(self) -> AsyncExitStack:
+        if self._stack is None:
+            self._stack = AsyncExitStack()
+        return self._stack
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if self._stack is None:
+            return False
+        return bool(await self._stack.__aexit__(kind, error, traceback))
+
+
+@final
+class _Background:
+    """A task of an attempt, whose end is a failure until it is asked for."""
+
+    __slots__ = ("_args", "_attempt", "_ended", "_fn", "_scope", "_started")
+
+    def __init__(
+        self, attempt: Attempt, fn: Callable[..., Awaitable[object]], args: tuple[Any, ...]
+    ) -> None:
+        self._attempt = attempt
+        self._fn = fn
+        self._args = args
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
+        self._started = True
+
+    async def run(self) -> None:
+        await self._watch(functools.partial(self._fn, *self._args))
+
+    async def run_started(self, *, task_status: trio.TaskStatus[Any]) -> None:
+        self._started = False
+        status = _StartedStatus(self, task_status)
+        await self._watch(functools.partial(self._fn, *self._args, task_status=status))
+
+    async def _watch(self, fn: Callable[[], Awaitable[object]]) -> None:
+        try:
+            with self._scope:
+                await trio.lowlevel.checkpoint_if_cancelled()
+                await fn()
+        except Exception as error:
+            if not self._started:
+                # The one who waits in start() gets it.
+                raise
+            self._attempt.crashed(
+                FailureReason.TASK_CRASHED, f"{self._name}: {describe_error(error)}", error
+            )
+        else:
+            asked = self._attempt.phase in (Phase.STOPPING, Phase.LEAVING)
+            if self._started and not asked and not self._scope.cancel_called:
+                self._attempt.crashed(FailureReason.TASK_RETURNED, self._name, None)
+        finally:
+            self._ended.set()
+
+    def mark_started(self) -> None:
+        self._started = True
+
+    async def stop(self) -> None:
+        """Cancel the task and wait for its end, as its place in the order demands.
+
+        Shielded, so that what was entered before the task started outlives it also when
+        the attempt is cancelled. Bounded by the attempt's terminate deadline, after
+        which the attempt is stuck in any case and the rest is left.
+        """
+        self._scope.cancel()
+        deadline = trio.current_time() + self._attempt.hosted.deadlines.terminate
+        with trio.CancelScope(deadline=deadline, shield=True):
+            await self._ended.wait()
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self._fn, "__qualname__", self._fn))
+
+
+@final
+class _StartedStatus:
+    """Passes ``started`` on and remembers that it was called."""
+
+    __slots__ = ("_background", "_status")
+
+    def __init__(self, background: _Background, status: trio.TaskStatus[Any]) -> None:
+        self._background = background
+        self._status = status
+
+    def started(self, value: Any = None) -> None:
+        self._status.started(value)
+        self._background.mark_started()
+
+
+def describe_error(error: BaseException) -> str:
+    """An exception in one line, with the leaves of a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(describe_error(leaf) for leaf in error.exceptions)
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

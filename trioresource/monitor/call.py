@@ -1,0 +1,90 @@
+"""One call of an entry point that is not part of an attempt: open, close, control."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import trio
+
+from ..errors import ResourceNotAvailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .resource import HostedResource
+
+
+@final
+class Call:
+    """Runs in a task of the monitor's, so that the handler never sees the caller's context.
+
+    Waits for its turn among the entry points and is bounded by the deadlock deadline.
+    """
+
+    __slots__ = ("_answer", "_args", "_done", "_error", "_fn", "_hosted", "_name", "_scope")
+
+    def __init__(
+        self,
+        hosted: HostedResource,
+        name: str,
+        fn: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+    ) -> None:
+        self._hosted = hosted
+        self._name = name
+        self._fn = fn
+        self._args = args
+        self._scope = trio.CancelScope()
+        self._done = trio.Event()
+        self._answer: Any = None
+        self._error: Exception | None = None
+
+    async def run(self, nursery: trio.Nursery | None) -> Any:
+        """Make the call and give back its answer, or raise what it raised.
+
+        Cancelling the caller cancels the call. The caller then still waits for its
+        end: no longer than the terminate deadline.
+
+        Args:
+            nursery: the nursery of the attempt that the call ends with; None for the
+                monitor's own.
+        """
+        home = self._hosted.home
+        name = f"{self._hosted.name} {self._name}"
+        home.start_soon(home.nursery if nursery is None else nursery, self._work, name=name)
+        try:
+            await self._done.wait()
+        except trio.Cancelled:
+            self._scope.cancel()
+            bound = trio.current_time() + self._hosted.deadlines.terminate
+            with trio.CancelScope(deadline=bound, shield=True):
+                await self._done.wait()
+            raise
+        if self._error is not None:
+            raise self._error
+        return self._answer
+
+    async def _work(self) -> None:
+        hosted = self._hosted
+        self._error = ResourceNotAvailable(f"{hosted.name} was terminated during {self._name}")
+        try:
+            with self._scope:
+                await hosted.gate.enter(self._name)
+                try:
+                    await self._bounded()
+                finally:
+                    hosted.gate.leave()
+        except Exception as error:
+            self._error = error
+        finally:
+            self._done.set()
+
+    async def _bounded(self) -> None:
+        limit = self._hosted.deadlines.deadlock
+        with trio.move_on_after(limit) as bound:
+            self._answer = await self._fn(*self._args)
+        if bound.cancelled_caught:
+            raise TimeoutError(
+                f"{self._hosted.name}: {self._name} did not return within {limit:g} s"
+            )
+        self._error = None

@@ -1,0 +1,114 @@
+"""Where the tasks of a monitor live: its nursery, its context, its report channel.
+
+An orderly shutdown needs its tasks alive after the block around them was cancelled.
+So the nursery is shielded from the cancellation of its surroundings; whoever opened it
+ends what is in it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections import deque
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, final
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from ..model.reports import Report
+
+# So many attempts at most wait for their first step. More than that at once would
+# hold up everything else for one long pass of the scheduler.
+_LAUNCH_LIMIT: Final = 16
+
+# Progress is for people: when so many reports wait for a consumer, it is left out.
+_ROOM: Final = 10_000
+
+
+@final
+class Home:
+    """What a monitor gives its resources."""
+
+    __slots__ = ("_backlog", "_context", "_reports", "_token", "_unstepped", "nursery")
+
+    def __init__(self, nursery: trio.Nursery, reports: trio.MemorySendChannel[Report]) -> None:
+        self.nursery = nursery
+        self._reports = reports
+        self._context = contextvars.copy_context()
+        self._token = trio.lowlevel.current_trio_token()
+        self._backlog: deque[tuple[Callable[[], Awaitable[object]], str]] = deque()
+        self._unstepped = 0
+
+    def start_soon(
+        self,
+        nursery: trio.Nursery,
+        fn: Callable[..., Awaitable[object]],
+        *args: Any,
+        name: str,
+    ) -> None:
+        """Start a task under the monitor's context variables, not the caller's."""
+        self._context.run(nursery.start_soon, fn, *args, name=name)
+
+    def launch(self, fn: Callable[[], Awaitable[object]], name: str) -> None:
+        """Start an attempt; its first thing is to call ``stepped``."""
+        if self._unstepped >= _LAUNCH_LIMIT:
+            self._backlog.append((fn, name))
+        else:
+            self._unstepped += 1
+            self.start_soon(self.nursery, fn, name=name)
+
+    def stepped(self) -> None:
+        """An attempt takes its first step; the next one may be started."""
+        self._unstepped -= 1
+        if self._backlog:
+            fn, name = self._backlog.popleft()
+            self.launch(fn, name)
+
+    def send(self, report: Report) -> None:
+        """Send a report up; it is never lost while somebody may receive it.
+
+        The channel has no bound, for a sender must never wait and nothing may be lost. It
+        can not run away: each attempt sends a handful, and a new attempt takes a
+        command.
+        """
+        try:
+            self._reports.send_nowait(report)
+        except trio.BrokenResourceError:
+            # Nobody listens any more; the state itself can still be read.
+            return
+
+    def send_if_room(self, report: Report) -> None:
+        """Send a report that may be left out if the consumer is far behind."""
+        if self._reports.statistics().current_buffer_used < _ROOM:
+            self.send(report)
+
+    def run_sync_soon(self, fn: Callable[..., object], *args: Any) -> None:
+        """Call ``fn`` in Trio's thread; for use from any other thread."""
+        self._token.run_sync_soon(fn, *args)
+
+
+@asynccontextmanager
+async def open_shielded_nursery(name: str) -> AsyncGenerator[trio.Nursery, None]:
+    """Open a nursery that is shielded from the cancellation of its surroundings.
+
+    The body is cancelled as usual. A crash of a task in the nursery cancels the body.
+    Leaving the body cancels what is still in the nursery.
+
+    Args:
+        name: the name of the task that holds the nursery, for task trees.
+    """
+    async with trio.open_nursery() as outer:
+        nursery: trio.Nursery = await outer.start(_hold_open, name=name)
+        try:
+            yield nursery
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+async def _hold_open(task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    with trio.CancelScope(shield=True):
+        async with trio.open_nursery() as nursery:
+            task_status.started(nursery)
+            await trio.sleep_forever()

@@ -1,0 +1,226 @@
+"""The resource monitor: runs handlers, keeps the clocks, polls, detects; decides nothing."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from math import inf
+from typing import TYPE_CHECKING, Any, final
+
+import trio
+
+from ..errors import InvalidStateError, TrioResourceError
+from ..model.policy import DEFAULT_POLL_INTERVALS, Deadlines, PollIntervals
+from ..model.properties import read_properties
+from .attempt import describe_error
+from .clock import Clock, KeyT
+from .home import Home, open_shielded_nursery
+from .polling import Polling
+from .resource import HostedResource, Lanes
+from .waiting import SoftWait
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from ..handler import HandlerFactory
+    from ..model.reports import Report
+    from .attempt import Attempt
+    from .clock import Lane
+
+
+@final
+class ResourceMonitor:
+    """Hosts resources in one nursery and reports what happens to them.
+
+    Made by ``open_monitor``. It never restarts anything: who listens on ``reports``
+    decides.
+    """
+
+    def __init__(self, home: Home, clock: Clock, reports: trio.MemoryReceiveChannel[Report]):
+        self.reports = reports
+        """Everything that happens, in order. Whoever opened the monitor may receive from it
+        and must not close it: what is in its buffer would be lost."""
+        self._home = home
+        self._clock = clock
+        self._hosted: dict[str, HostedResource] = {}
+        self._lanes: dict[Deadlines, Lanes] = {}
+        self._polling: dict[PollIntervals, Polling] = {}
+        self._closing = False
+
+    @property
+    def resources(self) -> Mapping[str, HostedResource]:
+        """The hosted resources by name, in the order in which they came."""
+        return dict(self._hosted)
+
+    async def host(
+        self,
+        name: str,
+        handler: HandlerFactory,
+        *,
+        properties: Mapping[str, Any] | None = None,
+        deadlines: Deadlines | None = None,
+        poll: PollIntervals | None = None,
+    ) -> HostedResource:
+        """Make an instance of a handler and open it.
+
+        Args:
+            name: its name; not in use here.
+            handler: a handler class, ``service(...)``, or anything that makes a handler.
+            properties: what is set for it; the type's defaults stand below.
+            deadlines: its deadlines; by default the type's.
+            poll: its poll intervals; what is not set is the type's.
+
+        Returns:
+            The hosted resource, offline.
+
+        Raises:
+            InvalidStateError: the name is taken, or the monitor is closing.
+            PropertyError: the properties are not what the type accepts.
+            TimeoutError: ``open`` took longer than the deadlock deadline.
+            Exception: what ``open`` raised; nothing is hosted then.
+        """
+        if self._closing:
+            raise InvalidStateError("the monitor is closing")
+        if name in self._hosted:
+            raise InvalidStateError(f"there is a resource named {name!r} already")
+        instance = handler()
+        info = instance.type_info
+        stored = dict(properties or {})
+        instance.name = name
+        instance.properties = read_properties(
+            instance.properties_type, info.property_defaults, stored, owner=name
+        )
+        deadlines = deadlines or info.deadlines
+        hosted = HostedResource(
+            name,
+            instance,
+            stored,
+            home=self._home,
+            deadlines=deadlines,
+            lanes=self._lanes_for(deadlines),
+            polling=self._polling_for((poll or PollIntervals()).inherit(info.poll)),
+        )
+        self._hosted[name] = hosted
+        opened = False
+        try:
+            await hosted.open()
+            opened = True
+        finally:
+            if not opened:
+                hosted.closed = True
+                del self._hosted[name]
+        return hosted
+
+    async def unhost(self, name: str) -> None:
+        """Terminate the resource if it runs, close its handler and forget it.
+
+        Args:
+            name: the name of a hosted resource.
+
+        Raises:
+            ResourceStuck: its attempt did not end; it stays hosted.
+            TimeoutError: ``close`` took longer than the deadlock deadline.
+            Exception: what ``close`` raised; it is forgotten all the same.
+        """
+        hosted = self._hosted[name]
+        try:
+            await hosted.close()
+        finally:
+            if hosted.closed:
+                self._hosted.pop(name, None)
+
+    async def aclose(self) -> None:
+        """Terminate everything, and close every handler; shielded and bounded.
+
+        The bounds are those of the resources: the terminate deadline for each attempt,
+        all at the same time, and the deadlock deadline for ``close``.
+        """
+        self._closing = True
+        resources = list(self._hosted.values())
+        for hosted in resources:
+            hosted.begin_terminate()
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                for hosted in resources:
+                    nursery.start_soon(_close, hosted, name=f"close {hosted.name}")
+
+    def timers(
+        self, purpose: str, expired: Callable[[KeyT, float], None]
+    ) -> Callable[[float], Lane[KeyT]]:
+        """Timers on the monitor's clock for the use of its owner.
+
+        Args:
+            purpose: keeps them apart from others.
+            expired: called with the key of each expired timer and the time at which it
+                was due; must neither block nor raise.
+
+        Returns:
+            A function from a delay in seconds to the lane with that delay.
+        """
+        return lambda delay: self._clock.lane(purpose, delay, expired)
+
+    def _lanes_for(self, deadlines: Deadlines) -> Lanes:
+        lanes = self._lanes.get(deadlines)
+        if lanes is None:
+            clock = self._clock
+            lanes = self._lanes[deadlines] = Lanes(
+                clock.lane("soft", deadlines.soft, _soft_deadline),
+                clock.lane("pending", deadlines.progress_gap, _pending_overrun),
+                clock.lane("terminate", deadlines.terminate, _terminate_overrun),
+            )
+        return lanes
+
+    def _polling_for(self, poll: PollIntervals) -> Polling:
+        intervals = poll.inherit(DEFAULT_POLL_INTERVALS)
+        polling = self._polling.get(intervals)
+        if polling is None:
+            polling = self._polling[intervals] = Polling(self._clock, intervals)
+        return polling
+
+
+def _soft_deadline(wait: SoftWait, _: float) -> None:
+    wait.wake()
+
+
+def _pending_overrun(attempt: Attempt, _: float) -> None:
+    attempt.hosted.pending_overrun(attempt)
+
+
+def _terminate_overrun(attempt: Attempt, _: float) -> None:
+    attempt.overdue()
+
+
+async def _close(hosted: HostedResource) -> None:
+    try:
+        await hosted.close()
+    except TrioResourceError as error:
+        hosted.handler.log.error("%s", describe_error(error))
+    except Exception as error:
+        hosted.handler.log.warning("close: %s", describe_error(error), exc_info=error)
+
+
+@asynccontextmanager
+async def open_monitor() -> AsyncGenerator[ResourceMonitor, None]:
+    """Open a resource monitor: the mechanism alone, for those who bring a policy.
+
+    Leaving the block, for whatever reason, terminates every attempt, closes every
+    handler and ends the report channel. Cancelling the block does the same. An error of
+    a handler never comes out here; ``KeyboardInterrupt`` and ``SystemExit`` always do.
+
+    Example::
+
+        async with open_monitor() as monitor:
+            database = await monitor.host("db", Database, properties={...})
+            await database.online()
+            async for report in monitor.reports:
+                ...
+    """
+    send, receive = trio.open_memory_channel["Report"](inf)
+    clock = Clock()
+    async with open_shielded_nursery("trioresource monitor") as nursery:
+        nursery.start_soon(clock.run, name="trioresource clock")
+        monitor = ResourceMonitor(Home(nursery, send), clock, receive)
+        try:
+            yield monitor
+        finally:
+            await monitor.aclose()
+            send.close()

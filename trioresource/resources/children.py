@@ -1,0 +1,223 @@
+"""A child process, from exec until nothing of its session is left.
+
+The child is not reaped before its whole session has gone: until then its process id can
+not be given to anybody else, and no signal can hit a stranger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, final
+
+import attrs
+import trio
+
+from trioresource.errors import OfflineFailed
+
+from . import sessions
+from ._external import in_thread, readable
+from .launch import Launch, start
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import AsyncGenerator
+
+_KILL_BOUND: Final = 20.0
+"""Seconds to wait for killed processes; less than the default terminate deadline."""
+_SHORTEST_LOOK, _LONGEST_LOOK = 0.001, 0.1
+"""Seconds between looks at a session that is ending."""
+_INSIST_EVERY: Final = 0.05
+"""Seconds between looks at whether a process still ignores the stop signal."""
+
+
+@attrs.frozen
+class Exit:
+    """How a process ended."""
+
+    status: int | None = None
+    """The exit status, if it exited by itself."""
+    signal: int | None = None
+    """The signal that killed it."""
+
+    def __str__(self) -> str:
+        if self.status is not None:
+            return f"exited with status {self.status}"
+        if self.signal is None:
+            return "ended, and another part of this program has collected its exit status"
+        try:
+            return f"was killed by {signal.Signals(self.signal).name}"
+        except ValueError:
+            return f"was killed by signal {self.signal}"
+
+
+@final
+class Child:
+    """A process in a session of its own; made by ``spawn`` and ``running``."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], *, pidfd: bool) -> None:
+        self._popen = popen
+        self._pidfd = pidfd
+        self.pid: Final = popen.pid
+        """The id of the process, of its session and of its first process group."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has been reaped, and nothing of its session is left."""
+        return self._popen.returncode is not None
+
+    def ended(self) -> Exit | None:
+        """How it ended, or ``None`` while it runs."""
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        except ChildProcessError:
+            # Somebody waits for any child (-1), or ignores SIGCHLD.
+            return Exit()
+        if found is None:
+            return None
+        if found.si_code == os.CLD_EXITED:
+            return Exit(status=found.si_status)
+        return Exit(signal=found.si_status)
+
+    async def wait(self) -> Exit:
+        """Wait until it ends; any number of tasks may. It is not reaped by that."""
+        what = f"exit of process {self.pid}"
+        while (exit_ := self.ended()) is None:
+            if self._pidfd:
+                # A descriptor of its own for each wait: Trio lets only one task wait for one.
+                try:
+                    descriptor = os.pidfd_open(self.pid)
+                except OSError:
+                    # It has just been reaped by somebody else, or descriptors are short.
+                    await trio.sleep(_SHORTEST_LOOK)
+                    continue
+                try:
+                    await readable(what, descriptor)
+                finally:
+                    os.close(descriptor)
+            else:
+                await in_thread(what, self._wait_blocking, abandon=True)
+        return exit_
+
+    def _wait_blocking(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process alone; does nothing if it has ended."""
+        if not self.gone:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    async def stop(self, number: signal.Signals) -> None:
+        """Ask it to stop, and wait until all of its session has ended.
+
+        Has no bound of its own: cancel it, and ``destroy`` what is left.
+
+        Args:
+            number: the signal to ask with.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ask, number)
+            await self.wait()
+            nursery.cancel_scope.cancel()
+        # The others were asked together with it, but one that its parent had only just
+        # forked may have lost the signal on the way to its own program.
+        self._signal_group(number)
+        pause = _SHORTEST_LOOK
+        while await in_thread("end of session", sessions.members, self.pid):
+            await trio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_LOOK)
+
+    async def _ask(self, number: signal.Signals) -> None:
+        """Send a signal so that it is not lost, and not twice to a process that got it.
+
+        The program has taken its place (see ``launch.start``), so a signal is lost in
+        one case alone: it is ignored at that moment, as a program may while it gets
+        ready. A second one to a program that has got it means "at once" to many.
+        """
+        lost = sessions.ignores(self.pid, number)
+        self._signal_group(number)
+        # A stopped process does not even see a signal before it goes on.
+        self._signal_group(signal.SIGCONT)
+        lost = lost or sessions.ignores(self.pid, number)
+        while lost:
+            await trio.sleep(_INSIST_EVERY)
+            lost = sessions.ignores(self.pid, number)
+            self.send(number)
+            lost = lost or sessions.ignores(self.pid, number)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    async def destroy(self) -> None:
+        """Kill what is left of its session, wait until it has gone, and reap it.
+
+        Shielded from cancellation, bounded, and harmless when repeated.
+
+        Raises:
+            OfflineFailed: a process would not go even so (it hangs in the kernel, or
+                runs as another user).
+        """
+        if self.gone:
+            return
+        left: dict[int, int] = {}
+        with trio.move_on_after(_KILL_BOUND, shield=True):
+            self._signal_group(signal.SIGKILL)
+            await self.wait()
+            pause, quiet = _SHORTEST_LOOK, 0
+            # Once is not enough: a process that starts another one while the list is
+            # read may be missing from it.
+            while quiet < 2:
+                left = await in_thread("end of session", sessions.kill, self.pid)
+                quiet = 0 if left else quiet + 1
+                if left:
+                    await trio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_LOOK)
+            self._popen.wait()
+            return
+        raise OfflineFailed(
+            f"processes do not end although they were killed: {sorted({self.pid, *left})}"
+        )
+
+
+async def spawn(launch: Launch, output: int, *, pidfd: bool | None = None) -> Child:
+    """Start a program.
+
+    Cancellation counts before it is started or not at all: a child that is there is
+    always returned.
+
+    Args:
+        launch: what to start.
+        output: a descriptor for its standard output and standard error.
+        pidfd: whether to wait for its end by a descriptor of the process rather than in
+            a thread; by default, if the system can.
+
+    Raises:
+        OnlineFailed: it could not be started.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    with trio.CancelScope(shield=True):
+        popen = await in_thread(f"start of {launch.command[0]}", start, launch, output)
+    return Child(popen, pidfd=_has_pidfd(popen.pid) if pidfd is None else pidfd)
+
+
+def _has_pidfd(pid: int) -> bool:
+    try:
+        os.close(os.pidfd_open(pid))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+@asynccontextmanager
+async def running(launch: Launch, output: int) -> AsyncGenerator[Child, None]:
+    """Run a program; when the context is left, nothing of it is left either."""
+    child = await spawn(launch, output)
+    try:
+        yield child
+    finally:
+        await child.destroy()

@@ -1,0 +1,92 @@
+"""The resource type ``endpoint``: something elsewhere that must be reachable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field, model_validator
+
+from trioresource.handler import ResourceHandler, resource_type
+from trioresource.model.policy import PollIntervals
+from trioresource.model.properties import Properties, dynamic
+
+from . import checks
+from .checks import Address, HttpRequest, Regex, Seconds, Status, Url
+
+if TYPE_CHECKING:
+    from trioresource.handler import OnlineScope
+
+_HTTP_ONLY = ("status", "body", "headers", "verify")
+
+
+class EndpointProperties(Properties):
+    """Where something is, and what it has to answer; exactly one of ``tcp`` and ``http``."""
+
+    tcp: Address | None = None
+    """``host:port`` that must accept connections."""
+    http: Url | None = None
+    """A URL that must answer a GET request; redirections are not followed."""
+    status: Annotated[Status, dynamic] = "200-399"
+    """The statuses that are well: 200, "200-399", or a list of these."""
+    body: Annotated[Regex | None, dynamic] = None
+    """A regular expression that must be found in the body."""
+    headers: Annotated[Mapping[str, str], dynamic] = Field(default_factory=dict)
+    """Headers to send."""
+    verify: Annotated[bool, dynamic] = True
+    """Whether the certificate of an https server must be valid."""
+    timeout: Annotated[Seconds, dynamic] = 5.0
+    """Seconds that one check may take."""
+    every: Annotated[Seconds, dynamic] = 1.0
+    """Seconds between checks while it is waited for; the first follow each other faster."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.tcp is None) == (self.http is None):
+            raise ValueError("give exactly one of tcp and http")
+        idle = [name for name in _HTTP_ONLY if name in self.model_fields_set]
+        if self.http is None and idle:
+            raise ValueError(f"{', '.join(idle)}: only together with http")
+        return self
+
+
+@resource_type("endpoint", poll=PollIntervals(is_alive=10.0))
+class Endpoint(ResourceHandler[EndpointProperties]):
+    """Something that others run: online when it is reachable, failed when it is not.
+
+    It provides its address. Nothing is started or stopped. While it is waited for, each
+    new reason why it is not reachable is reported as progress; the same one again is
+    not, so that the pending deadline bounds the wait.
+    """
+
+    async def online(self, scope: OnlineScope) -> str:
+        """Wait until it is reachable."""
+        await checks.until_well(
+            self._probe, every=lambda: self.properties.every, report=scope.report_progress
+        )
+        return self.properties.tcp or self.properties.http or ""
+
+    async def is_alive(self) -> bool:
+        """Whether it is reachable."""
+        trouble = await self._probe()
+        if trouble:
+            self.log.warning("is not reachable: %s", trouble)
+        return not trouble
+
+    async def _probe(self) -> str:
+        return await checks.bounded(self._look, self.properties.timeout)
+
+    async def _look(self) -> str:
+        properties = self.properties
+        if properties.tcp is not None:
+            return await checks.probe_tcp(properties.tcp)
+        assert properties.http is not None
+        return await checks.probe_http(
+            HttpRequest(
+                url=properties.http,
+                status=properties.status,
+                body=properties.body,
+                headers=properties.headers,
+                verify=properties.verify,
+            )
+        )
