@@ -84,9 +84,7 @@ class OnlineScope(FailureSignal):
         """
 
     @abstractmethod
-    async def enter(
-        self, manager: AbstractAsyncContextManager[T] | AbstractContextManager[T]
-    ) -> T:
+    async def enter(self, manager: AbstractAsyncContextManager[T] | AbstractContextManager[T]) -> T:
         """Enter a context that is left when the attempt ends.
 
         Call it from ``online`` (or ``offline``) itself, not from a task started here:

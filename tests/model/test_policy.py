@@ -44,7 +44,8 @@ def _decide(
 def test_the_documented_defaults() -> None:
     assert (Deadlines().soft, Deadlines().pending) == (0.3, 180.0)
     assert (Deadlines().deadlock, Deadlines().terminate) == (300.0, 30.0)
-    assert DEFAULT_POLL_INTERVALS == PollIntervals(looks_alive=5.0, is_alive=60.0)
+    poll = DEFAULT_POLL_INTERVALS
+    assert (poll.looks_alive, poll.is_alive, poll.failures, poll.window) == (5.0, 60.0, None, None)
     restart = RestartPolicy()
     assert restart.action is RestartAction.RESTART_AND_FAIL_OVER
     assert (restart.threshold, restart.period) == (3, 900.0)
@@ -59,22 +60,23 @@ _INVALID: list[tuple[type, str, Any, str]] = [
     (Deadlines, "terminate", None, "terminate must be a number greater than 0, not None"),
     (Deadlines, "terminate", True, "terminate must be a number greater than 0, not True"),
     (Deadlines, "soft", "1 s", "soft must be a number greater than 0, not '1 s'"),
-    (Deadlines, "soft", 10**400, "soft must be at most 1e+12, or infinite"),
+    (Deadlines, "soft", 10**400, "soft must be at most 1e+12, or infinite, not 1" + "0" * 19),
     (PollIntervals, "looks_alive", 0, "looks_alive must be at least 0.01, not 0"),
     (PollIntervals, "is_alive", 0.009, "is_alive must be at least 0.01, not 0.009"),
-    (PollIntervals, "is_alive", math.inf, "is_alive must be at most 1e+12"),
+    (PollIntervals, "is_alive", math.inf, "is_alive must be at most 1e+12, not inf"),
     (PollIntervals, "failures", 0, "failures must be a whole number of at least 1, not 0"),
     (PollIntervals, "window", 2.0, "window must be a whole number of at least 1, not 2.0"),
     (Backoff, "factor", 0.5, "factor must be at least 1, not 0.5"),
-    (Backoff, "factor", math.inf, "factor must be at most 1e+12"),
+    (Backoff, "factor", math.inf, "factor must be at most 1e+12, not inf"),
     (Backoff, "maximum", 0, "maximum must be greater than 0, not 0"),
-    (Backoff, "jitter", 1.1, "jitter must be at least 0 and at most 1, not 1.1"),
-    (Backoff, "jitter", -0.1, "jitter must be at least 0 and at most 1, not -0.1"),
+    (Backoff, "jitter", 1.1, "jitter must be at most 1, not 1.1"),
+    (Backoff, "jitter", math.inf, "jitter must be at most 1, not inf"),
+    (Backoff, "jitter", -0.1, "jitter must be at least 0, not -0.1"),
     (RestartPolicy, "threshold", -1, "threshold must be a whole number of at least 0, not -1"),
     (RestartPolicy, "threshold", None, "threshold must be a whole number of at least 0, not None"),
     (RestartPolicy, "threshold", True, "threshold must be a whole number of at least 0, not True"),
     (RestartPolicy, "period", 0, "period must be greater than 0, not 0"),
-    (RestartPolicy, "delay", math.inf, "delay must be at most 1e+12"),
+    (RestartPolicy, "delay", math.inf, "delay must be at most 1e+12, not inf"),
     (RestartPolicy, "retry", 0, "retry must be greater than 0, not 0"),
     (RestartPolicy, "stable_after", 0, "stable_after must be greater than 0, not 0"),
     (FailoverPolicy, "threshold", -1, "threshold must be a whole number of at least 0, not -1"),

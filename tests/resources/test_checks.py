@@ -121,7 +121,7 @@ async def test_no_answer_in_time(nursery: trio.Nursery, autojump_clock: object) 
 
 
 async def _never() -> str:
-    await trio.sleep_forever()
+    await trio.sleep(1000)
     return ""
 
 
@@ -131,6 +131,7 @@ async def test_until_well_reports_each_trouble_once(autojump_clock: object) -> N
     told: list[str] = []
 
     async def probe() -> str:
+        await trio.lowlevel.checkpoint()
         times.append(trio.current_time())
         return answers[len(times) - 1]
 
@@ -147,6 +148,7 @@ async def test_until_well_is_told_of_so_many_troubles_only(autojump_clock: objec
     told: list[str] = []
 
     async def probe() -> str:
+        await trio.lowlevel.checkpoint()
         return answers.pop(0)
 
     await checks.until_well(probe, every=lambda: 1, report=told.append)
@@ -169,6 +171,11 @@ async def test_until_well_is_told_of_so_many_troubles_only(autojump_clock: objec
         (checks.Url, "ftp://x", False),
         (checks.Url, "http:///x", False),
         (checks.Url, "http://x:99999", False),
+        (checks.Url, "http://x/ä", False),
+        (checks.Url, "http://x/ y", False),
+        (checks.Headers, {"X-Token": "t"}, True),
+        (checks.Headers, {"X-Token": "ä"}, False),
+        (checks.Headers, {"X\n": "t"}, False),
         (checks.Regex, "a+", True),
         (checks.Regex, "a(", False),
         (checks.Status, 200, True),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +20,12 @@ if TYPE_CHECKING:
 ONLINE, FAILED = ResourceState.ONLINE, ResourceState.FAILED
 
 
-async def serve(port: int, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
-    async def handle(stream: trio.abc.Stream) -> None:
-        # Whoever only looks has hung up by now.
-        try:
-            if await stream.receive_some():
-                await stream.send_all(b"HTTP/1.0 200 OK\r\n\r\nall is well")
-        except trio.BrokenResourceError:
-            pass
-
-    await trio.serve_tcp(handle, port, host="127.0.0.1", task_status=task_status)
+async def answer(stream: trio.abc.Stream) -> None:
+    # Whoever only looks has hung up by now.
+    with contextlib.suppress(trio.BrokenResourceError):
+        if await stream.receive_some():
+            await stream.send_all(b"HTTP/1.0 200 OK\r\n\r\nall is well")
+            await trio.aclose_forcefully(stream)
 
 
 @pytest.mark.parametrize("kind", ["tcp", "http"])
@@ -54,7 +51,7 @@ async def test_waited_for_watched_and_lost(
         assert resource.state is ResourceState.ONLINE_PENDING
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as servers:
-                await servers.start(partial(serve, free_port))
+                await servers.start(partial(trio.serve_tcp, answer, free_port, host="127.0.0.1"))
                 await resource.wait_state(ONLINE)
                 assert resource.value == properties[kind]
                 scope.cancel()
@@ -66,7 +63,7 @@ async def test_waited_for_watched_and_lost(
 async def test_offline_leaves_it_alone(
     monitor: ResourceMonitor, nursery: trio.Nursery, free_port: int
 ) -> None:
-    await nursery.start(partial(serve, free_port))
+    await nursery.start(partial(trio.serve_tcp, answer, free_port, host="127.0.0.1"))
     resource = await monitor.host("db", Endpoint, properties={"tcp": f"127.0.0.1:{free_port}"})
     await resource.online()
     assert await resource.wait_state(ONLINE) is ONLINE

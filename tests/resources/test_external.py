@@ -47,6 +47,7 @@ async def test_errors_come_through() -> None:
         await in_thread("division", divmod, 1, 0)
 
     async def fail() -> None:
+        await trio.lowlevel.checkpoint()
         raise KeyError
 
     with pytest.raises(KeyError):

@@ -5,7 +5,6 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-import pytest
 import trio
 import trio.testing
 
@@ -14,6 +13,8 @@ from trioresource.resources.output import open_output
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    import pytest
 
     Until = Callable[[Callable[[], object]], Awaitable[None]]
 

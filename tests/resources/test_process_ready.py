@@ -16,6 +16,7 @@ from trioresource.errors import OnlineFailed
 from trioresource.model.policy import Deadlines
 from trioresource.model.reports import Progress
 from trioresource.model.states import ResourceState
+from trioresource.resources.readiness import LogReady
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -112,6 +113,11 @@ async def test_http_with_nginx(
     await resource.control("signal", "HUP")
     await resource.offline()
     await resource.wait_state(OFFLINE)
+
+
+async def test_readiness_given_as_a_value(process: Host) -> None:
+    resource = await process("sh -c 'echo up; sleep 1000'", ready=LogReady(log="^up$"))
+    await come_online(resource)
 
 
 async def test_unix(process: Host, python: Python, tmp_path: Path) -> None:

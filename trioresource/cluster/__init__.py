@@ -2,7 +2,7 @@
 
 from .events import Subscription as Subscription
 from .groups import Group as Group
+from .opening import open_cluster as open_cluster
 from .resource import Applied as Applied
 from .resource import Resource as Resource
 from .service import Cluster as Cluster
-from .service import open_cluster as open_cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from ..errors import NodePaused, ResourceLocked
+from ..errors import InvalidStateError, NodePaused, ResourceLocked
 from ..model.states import DesiredState, ResourceState
 
 if TYPE_CHECKING:
@@ -29,12 +29,15 @@ class Commands:
 
         Raises:
             NodePaused: nothing new may come online.
+            InvalidStateError: the cluster is closing, or one of them was removed.
             ResourceLocked: one of them is locked; nothing was changed.
         """
+        if self._engine.closing:
+            raise InvalidStateError("the cluster is closing")
         if self._engine.paused:
             raise NodePaused("the node is paused; resume it first")
         wanted = with_providers(members)
-        self.check_locks(wanted)
+        self.check(wanted)
         for member in wanted:
             if member.hold is not None or member.desired is DesiredState.OFFLINE:
                 # A command is never refused because a budget is spent.
@@ -48,6 +51,7 @@ class Commands:
         """Wish for these to be offline.
 
         Raises:
+            InvalidStateError: one of them was removed.
             ResourceLocked: one of them is locked; nothing was changed.
         """
         self.take_down(members)
@@ -56,25 +60,45 @@ class Commands:
                 member.hosted.begin_offline()
         self._engine.work()
 
+    def terminate(self, member: Member) -> None:
+        """Cancel what it is at, and wish for it to be offline.
+
+        Raises:
+            InvalidStateError: it was removed.
+            ResourceLocked: it is locked; nothing was changed.
+        """
+        self.take_down([member])
+        member.hosted.begin_terminate()
+        self._engine.work()
+
     def take_down(self, members: Sequence[Member]) -> None:
         """Note that these should be offline, without doing anything about it yet.
 
         Raises:
+            InvalidStateError: one of them was removed.
             ResourceLocked: one of them is locked; nothing was changed.
         """
-        self.check_locks(members)
+        self.check(members)
         for member in members:
             member.desired = DesiredState.OFFLINE
             member.lift_hold()
             self._engine.touch(member)
 
-    def check_locks(self, members: Iterable[Member]) -> None:
-        """Refuse if one of them is locked.
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing will come online any more."""
+        return self._engine.closing
+
+    def check(self, members: Iterable[Member]) -> None:
+        """Refuse if one of them takes no commands.
 
         Raises:
-            ResourceLocked: the first one that is.
+            InvalidStateError: the first one that was removed.
+            ResourceLocked: the first one that is locked.
         """
         for member in members:
+            if member.removed:
+                raise InvalidStateError(f"{member.name} has been removed")
             if member.locked:
                 raise ResourceLocked(f"{member.name} is locked; unlock it first")
 

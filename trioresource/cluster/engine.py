@@ -19,7 +19,7 @@ from ..model.reports import (
     FailureReport,
     StateChange,
 )
-from ..model.states import DesiredState, ResourceState
+from ..model.states import DesiredState, ResourceState, is_legal
 from .member import Drain
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Engine:
         self.recovery: Recovery
         """Set by the one who makes both: each needs the other."""
         self._monitor = monitor
-        self._active: dict[str, None] = {}
+        self._at_work: dict[Member, None] = {}
         self._touched: dict[Member, None] = {}
         self._at_rest = trio.Event()
         self._drain_lanes = monitor.timers("drain", self._drain_overrun)
@@ -60,17 +60,22 @@ class Engine:
         member.group.add(member)
         for provider in member.providers:
             provider.dependents += (member,)
+        self._publish_group(member.group, trio.current_time())
 
     def remove(self, member: Member) -> None:
         """A resource that is offline, and that nobody depends on, goes."""
         del self.members[member.name]
         self._touched.pop(member, None)
-        member.lift_hold()
+        # The report of its end may still be on its way, and will find nobody.
+        self._at_work.pop(member, None)
+        self._look_for_rest()
         member.group.remove(member)
         for provider in member.providers:
             provider.dependents = tuple(one for one in provider.dependents if one is not member)
+        self._publish_group(member.group, trio.current_time())
         if not member.group.members:
             del self.groups[member.group.name]
+        member.wake()
 
     def release(self, member: Member) -> None:
         """The time has come to try again."""
@@ -105,33 +110,48 @@ class Engine:
             self.log.publish(report)
             if isinstance(report, FailureReport):
                 member.last_failure = report
-                self.recovery.failed(member, report)
+                if self.wants_up(member):
+                    self.recovery.failed(member, report)
             elif isinstance(report, AttemptStuck):
+                member.stuck_tree = report.task_tree
                 self._ended(member)
         self.touch(member)
 
     def _state_seen(self, member: Member, report: StateChange) -> None:
+        if report.old is _RS.INITIALIZING:
+            # Of this, whoever added the resource has been told.
+            return
         member.seen = report.new
-        member.launched = member.stopped = False
-        if report.new is _RS.ONLINE:
+        member.stopped = False
+        if report.epoch == member.hosted.epoch:
+            # Not a late report of the attempt before the one that was launched.
+            member.launched = member.launched and report.new is not _RS.ONLINE_PENDING
+        if report.new is _RS.ONLINE_PENDING:
+            member.online_since = None
+        elif report.new is _RS.ONLINE:
             member.online_since = report.time
-        elif report.new is _RS.FAILED:
-            member.cancel_users()
-        elif report.new is _RS.OFFLINE:
+        else:
+            # Also when it was terminated by command.
+            member.cancel_users(report.epoch)
+        if report.new is _RS.OFFLINE:
             self._ended(member)
-        self._publish(member, report.time, report.detail)
+        self._publish(member, report.epoch, report.time, report.detail)
 
     def _ended(self, member: Member) -> None:
-        if member.hosted.is_ended or member.hosted.stuck:
-            self._active.pop(member.name, None)
-            if not self._active:
-                self._at_rest.set()
+        if not member.is_in_the_way:
+            self._at_work.pop(member, None)
+            self._look_for_rest()
+
+    def _look_for_rest(self) -> None:
+        if not self._at_work:
+            self._at_rest.set()
 
     # --- decisions ---------------------------------------------------------------------
 
     def touch(self, member: Member) -> None:
         """Have a resource reconsidered, at the next ``work``."""
-        self._touched[member] = None
+        if not member.removed:
+            self._touched[member] = None
 
     def touch_all(self) -> None:
         """Have every resource reconsidered."""
@@ -159,8 +179,8 @@ class Engine:
         if standing != member.standing:
             member.standing = standing
             for neighbour in (*member.dependents, *member.providers):
-                self._touched[neighbour] = None
-        self._publish(member, trio.current_time(), "")
+                self.touch(neighbour)
+        self._publish(member, member.hosted.epoch, trio.current_time(), "")
         member.wake()
 
     @staticmethod
@@ -169,7 +189,7 @@ class Engine:
         return (
             member.is_available,
             member.is_coming,
-            member.is_active,
+            member.is_in_the_way,
         )
 
     def wants_up(self, member: Member) -> bool:
@@ -181,10 +201,13 @@ class Engine:
     def _reconsider(self, member: Member) -> None:
         wanted = self.wants_up(member)
         member.satisfied = member.dependencies.is_satisfied(self._is_available)
-        member.leaving = member.is_up and not (wanted and member.satisfied)
+        # Once told to be going offline it goes, and what is wanted meanwhile comes after.
+        gone = member.leaving and member.state is _RS.OFFLINE_PENDING
+        member.leaving = member.is_up and (gone or not (wanted and member.satisfied))
         member.starting = False
         if member.leaving:
             if self._is_drained(member) and not self._is_blocked(member):
+                self._stop_draining(member)
                 member.stopped = member.seen is _RS.ONLINE
                 member.leaving = False
                 member.hosted.begin_offline()
@@ -197,12 +220,16 @@ class Engine:
         """Bring it up, or find out what it waits for."""
         if member.hold is not None or not member.is_failure_handled or member.hosted.stuck:
             return
+        if member.hosted.home.nursery.cancel_scope.cancel_called:
+            # A handler ended the program (KeyboardInterrupt, SystemExit): an attempt
+            # would be cancelled at once, and begun again, and so on.
+            return
         if not member.satisfied:
             member.starting = member.dependencies.is_satisfied(self._is_coming)
         elif member.is_active or self._is_blocked(member):
             member.starting = True
         else:
-            self._active[member.name] = None
+            self._at_work[member] = None
             self._at_rest = trio.Event() if self._at_rest.is_set() else self._at_rest
             member.launched = True
             member.hosted.begin_online()
@@ -210,7 +237,7 @@ class Engine:
     def _is_blocked(self, member: Member) -> bool:
         """Whether a dependent that can not be without it has still to go down."""
         return any(
-            one.is_active and not one.dependencies.is_satisfied(self._is_available)
+            one.is_in_the_way and not one.dependencies.is_satisfied(self._is_available)
             for one in member.dependents
         )
 
@@ -228,26 +255,28 @@ class Engine:
 
     def _is_drained(self, member: Member) -> bool:
         """Whether nobody uses it any more, or they had their time."""
-        if not member.users or member.drain_stage is Drain.OVER:
+        if not member.is_used or member.drain_stage is Drain.OVER:
             return True
-        self._drain_lanes(member.drain_deadline).arm_if_clear(member)
+        if member.drain_stage is Drain.NONE:
+            member.drain_stage = Drain.WAITING
+            self._drain_lanes(member.drain_deadline).arm(member)
         lost = not member.dependencies.is_satisfied(self._is_online)
-        if lost and member.drain_stage is Drain.NONE:
+        if lost and member.drain_stage is Drain.WAITING:
             # Its providers have failed, so it is of no use to wait for its users.
             member.drain_stage = Drain.ASKED
-            member.cancel_users()
+            member.cancel_users(member.hosted.epoch)
         return False
 
     def _stop_draining(self, member: Member) -> None:
-        if member.users or member.drain_stage is not Drain.NONE:
+        if member.drain_stage is not Drain.NONE:
             member.drain_stage = Drain.NONE
             self._drain_lanes(member.drain_deadline).disarm(member)
 
     def _drain_overrun(self, member: Member, _: float) -> None:
         """The users had their time: cancel them; and after the same time again, go on."""
-        if member.drain_stage is Drain.NONE:
+        if member.drain_stage is Drain.WAITING:
             member.drain_stage = Drain.ASKED
-            member.cancel_users()
+            member.cancel_users(member.hosted.epoch)
             self._drain_lanes(member.drain_deadline).arm(member)
         else:
             member.drain_stage = Drain.OVER
@@ -256,27 +285,37 @@ class Engine:
 
     # --- telling -----------------------------------------------------------------------
 
-    def _publish(self, member: Member, time: float, detail: str) -> None:
+    def _publish(self, member: Member, epoch: int, time: float, detail: str) -> None:
         new = member.derive_state()
-        old = member.state
-        if new is old:
+        if new is member.state:
             return
-        member.state = new
-        epoch = member.hosted.epoch
+        if new is not member.seen and not is_legal(member.state, new):
+            # It is to come up again, but that it went down is told first.
+            self._publish_state(member, member.seen, epoch, time, detail)
+        if new is not member.seen:
+            epoch, detail = member.hosted.epoch, ""
+        self._publish_state(member, new, epoch, time, detail)
+
+    def _publish_state(
+        self, member: Member, new: ResourceState, epoch: int, time: float, detail: str
+    ) -> None:
+        old, member.state = member.state, new
         self.log.publish(StateChange(member.name, epoch, old, new, time, detail))
-        group = member.group
-        group.count(member, old, new)
+        member.group.count(member, old, new)
+        self._publish_group(member.group, time)
+        member.state_changed()
+
+    def _publish_group(self, group: GroupRecord, time: float) -> None:
         state = group.compute_state()
         if state is not group.state:
             self.log.publish(GroupStateChange(group.name, group.state, state, time))
             group.state = state
-        member.state_changed()
 
     # --- the end -----------------------------------------------------------------------
 
     async def wait_at_rest(self) -> None:
         """Wait until no attempt of any resource is left."""
-        while self._active:
+        while self._at_work:
             await self._at_rest.wait()
 
     def terminate_all(self) -> None:

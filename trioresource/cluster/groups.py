@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from ..model.states import GroupState, ResourceState
 from .resource import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..model.states import GroupState, ResourceState
     from .commands import Commands
     from .group import GroupRecord
 

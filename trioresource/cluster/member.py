@@ -27,6 +27,9 @@ class Drain(enum.Enum):
     """How far the users of a resource that goes offline are."""
 
     NONE = "none"
+    """It does not wait for them."""
+    WAITING = "waiting"
+    """They may end by themselves."""
     ASKED = "asked"
     """They were cancelled, and have a little time to go."""
     OVER = "over"
@@ -53,6 +56,7 @@ class Member:
         "_watched",
         "dependencies",
         "dependents",
+        "depth",
         "desired",
         "drain_deadline",
         "drain_stage",
@@ -68,6 +72,7 @@ class Member:
         "name",
         "online_since",
         "providers",
+        "removed",
         "restart",
         "satisfied",
         "seen",
@@ -76,6 +81,7 @@ class Member:
         "state",
         "stopped",
         "stored",
+        "stuck_tree",
         "users",
     )
 
@@ -96,6 +102,10 @@ class Member:
         self.dependencies = dependencies
         self.providers = providers
         self.dependents: tuple[Member, ...] = ()
+        self.depth: int = 1 + max((one.depth for one in providers), default=0)
+        """How many resources the longest chain of dependencies down from here holds."""
+        self.removed = False
+        """It is being removed, or has been: it is beyond all commands."""
         self.restart = restart
         self.drain_deadline = drain_deadline
         self.stored = stored
@@ -116,11 +126,15 @@ class Member:
         self.stopped = False
         """It was told to go down, and the report of that has not come yet."""
         self.satisfied = True
-        self.online_since = 0.0
+        self.online_since: float | None = None
+        """Since when the latest attempt has been online, if it came so far."""
+        self.stuck_tree = ""
+        """The tasks of the latest attempt that would not end."""
         self.last_failure: FailureReport | None = None
         self.failures: tuple[float, ...] = ()
         self.hold: Hold | None = None
-        self.users: dict[trio.CancelScope, None] = {}
+        self.users: dict[trio.CancelScope, int] = {}
+        """Who uses what it provides, and what which attempt provided."""
         self.drain_stage = Drain.NONE
         self.standing: tuple[object, ...] = ()
         """What its neighbours' decisions depended on when it was last reconsidered."""
@@ -138,6 +152,16 @@ class Member:
     def is_active(self) -> bool:
         """Whether anything of it may still be at work."""
         return not self.hosted.is_ended
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """Whether those it depends on have to wait for its end; for a stuck one in vain."""
+        return self.is_active and not self.hosted.stuck
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody still uses what its latest attempt provides."""
+        return any(epoch == self.hosted.epoch for epoch in self.users.values())
 
     @property
     def is_available(self) -> bool:
@@ -160,14 +184,19 @@ class Member:
         return self.hosted.last_failure is self.last_failure
 
     @property
+    def last_error(self) -> BaseException | None:
+        """The handler's own exception behind the last failure, where there is one."""
+        return None if self.last_failure is None else self.last_failure.error
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the engine knows of everything that the monitor has reported."""
+        return self.seen is self.hosted.state and self.is_failure_handled
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing is under way, and everything has been reported."""
-        return (
-            not self.state.is_pending
-            and self.hosted.is_settled
-            and self.seen is self.hosted.state
-            and self.is_failure_handled
-        )
+        return not self.state.is_pending and self.hosted.is_settled and self.is_told
 
     def derive_state(self) -> ResourceState:
         """What to publish."""
@@ -184,10 +213,11 @@ class Member:
             self.hold.timer.cancel()
         self.hold = None
 
-    def cancel_users(self) -> None:
-        """What it provided is gone: cancel the blocks that use it."""
-        for scope in self.users:
-            scope.cancel()
+    def cancel_users(self, epoch: int) -> None:
+        """What an attempt provided is gone: cancel the blocks that use it."""
+        for scope, used in self.users.items():
+            if used <= epoch:
+                scope.cancel()
 
     def state_changed(self) -> None:
         """Wake who waits for the published state."""

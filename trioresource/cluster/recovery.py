@@ -8,7 +8,6 @@ import trio
 
 from ..model.events import RecoveryPlanned
 from ..model.policy import Restart, StayFailed, decide_recovery
-from ..model.states import DesiredState
 from .member import Hold
 
 if TYPE_CHECKING:
@@ -37,9 +36,7 @@ class Recovery:
         self._released = released
 
     def failed(self, member: Member, report: FailureReport) -> None:
-        """A resource failed; recover if, and only if, it should be online."""
-        if member.desired is not DesiredState.ONLINE:
-            return
+        """A resource failed that should be online."""
         if member.maintenance:
             # Somebody works on it. Leaving maintenance lifts the hold.
             member.lift_hold()
@@ -63,8 +60,8 @@ class Recovery:
     def _count(self, member: Member, now: float) -> None:
         """Remember the failure, and forget those that no longer count."""
         policy = member.restart
-        stable = policy.stable_after
-        if stable is not None and now - member.online_since >= stable and member.online_since:
+        stable, since = policy.stable_after, member.online_since
+        if stable is not None and since is not None and now - since >= stable:
             member.failures = ()
         kept = [at for at in member.failures if at > now - policy.period]
         member.failures = (*kept, now)
@@ -84,6 +81,9 @@ class Recovery:
         assert hold.timer is not None
         with hold.timer:
             await trio.sleep(seconds)
+            if member.hold is not hold:
+                # Lifted in the very instant in which it ended.
+                return
             if hold.last_resort:
                 # A new series of restarts.
                 member.failures = ()

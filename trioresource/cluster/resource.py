@@ -8,22 +8,17 @@ from typing import TYPE_CHECKING, Any, final
 
 import trio
 
-from ..errors import (
-    InvalidStateError,
-    OfflineFailed,
-    OnlineFailed,
-    ProviderFailed,
-    ResourceNotAvailable,
-    ResourceStuck,
-)
+from ..errors import InvalidStateError, OfflineFailed, ResourceNotAvailable, ResourceStuck
 from ..model.properties import changed_names, check_changes, is_dynamic, read_properties
-from ..model.states import DesiredState, ResourceState
+from ..model.states import ResourceState
+from .outcomes import answer_online, check_hope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from ..model.properties import Properties
     from ..model.reports import FailureReport
+    from ..model.states import DesiredState
     from ..monitor import ResourceStatistics
     from .commands import Commands
     from .member import Member
@@ -146,30 +141,13 @@ class Resource:
             ProviderFailed: a resource it depends on can not come online.
             ResourceLocked: it, or one it depends on, is locked.
             NodePaused: the node takes nothing new.
+            InvalidStateError: it was removed, or the cluster is closing.
             ResourceStuck: its last attempt has still not ended.
         """
         member = self._member
         self._commands.online([member])
         await member.settle()
-        return self._online_outcome()
-
-    def _online_outcome(self) -> ResourceState:
-        member = self._member
-        if member.state is _RS.ONLINE:
-            return _RS.ONLINE
-        if member.hosted.stuck:
-            raise ResourceStuck(f"{self.name}: attempt {self.epoch} has not ended")
-        if not member.is_settled:
-            return _RS.ONLINE_PENDING
-        if member.desired is DesiredState.OFFLINE:
-            raise OnlineFailed(f"{self.name} was taken offline while it was coming online")
-        if member.state is _RS.FAILED:
-            failure = member.last_failure
-            raise OnlineFailed(f"{self.name}: {failure}") from (failure and failure.error)
-        missing = ", ".join(
-            f"{one.name} is {one.state.value}" for one in member.providers if not one.is_available
-        )
-        raise ProviderFailed(f"{self.name} needs {member.dependencies}: {missing}")
+        return answer_online(member, closing=self._commands.is_closing)
 
     async def offline(self) -> ResourceState:
         """Take it offline, its dependents and whoever uses it first.
@@ -178,23 +156,27 @@ class Resource:
         and come back when this resource does.
 
         Returns:
-            ``OFFLINE``, or after the soft deadline ``OFFLINE_PENDING``.
+            ``OFFLINE``, or after the soft deadline ``OFFLINE_PENDING``. Where a later
+            command asked for the opposite, the state that this came to.
 
         Raises:
             OfflineFailed: it failed on the way.
+            InvalidStateError: it was removed.
             ResourceLocked: it is locked.
             ResourceStuck: its attempt was terminated and does not end.
         """
         member = self._member
         self._commands.offline([member])
         await member.settle()
-        if member.hosted.stuck:
-            raise ResourceStuck(f"{self.name}: attempt {self.epoch} has not ended")
         if not member.is_settled:
             return _RS.OFFLINE_PENDING
+        if member.hosted.stuck:
+            raise ResourceStuck(
+                f"{self.name}: attempt {self.epoch} was terminated and has not ended",
+                member.stuck_tree,
+            )
         if member.state is _RS.FAILED:
-            failure = member.last_failure
-            raise OfflineFailed(f"{self.name}: {failure}") from (failure and failure.error)
+            raise OfflineFailed(f"{self.name}: {member.last_failure}") from member.last_error
         return member.state
 
     async def terminate(self) -> None:
@@ -203,11 +185,15 @@ class Resource:
         Waits, shielded and within the terminate deadline, until nothing is left of it.
 
         Raises:
+            InvalidStateError: it was removed.
             ResourceLocked: it is locked.
             ResourceStuck: it does not end.
         """
-        self._commands.take_down([self._member])
-        await self._member.hosted.terminate()
+        member = self._member
+        self._commands.terminate(member)
+        await member.hosted.terminate()
+        while not member.is_told:
+            await member.next_change()
 
     def fail(self, detail: str = "") -> None:
         """Treat it as failed, recovery included.
@@ -216,10 +202,10 @@ class Resource:
             detail: why, in words for people.
 
         Raises:
-            InvalidStateError: it is neither online nor pending.
+            InvalidStateError: no attempt of it is at work, or it was removed.
             ResourceLocked: it is locked.
         """
-        self._commands.check_locks([self._member])
+        self._commands.check([self._member])
         self._member.hosted.fail(detail)
 
     async def wait_state(self, *states: ResourceState, held_for: float = 0.0) -> ResourceState:
@@ -237,6 +223,8 @@ class Resource:
     async def wait_online(self) -> Any:
         """Wait until it is online, however long that takes.
 
+        Also while nobody wants it to be online; ``online()`` is the one who asks for that.
+
         Returns:
             What it provides.
 
@@ -244,11 +232,12 @@ class Resource:
             OnlineFailed: it has failed for good, or until somebody mends it.
             ProviderFailed: one that it depends on has.
             ResourceStuck: its last attempt has still not ended.
+            InvalidStateError: it was removed, or the cluster is closing.
         """
+        await trio.lowlevel.checkpoint()
         member = self._member
-        while member.state is not _RS.ONLINE:
-            if member.is_settled and (member.hold is None or member.hold.last_resort):
-                self._online_outcome()
+        while not (member.state is _RS.ONLINE and member.hosted.state is _RS.ONLINE):
+            check_hope(member, closing=self._commands.is_closing)
             await member.next_change()
         return member.hosted.value
 
@@ -266,12 +255,12 @@ class Resource:
         if not member.is_available:
             raise ResourceNotAvailable(f"{self.name} is {self.state.value}, not online")
         with trio.CancelScope() as scope:
-            member.users[scope] = None
+            member.users[scope] = member.hosted.epoch
             try:
                 yield member.hosted.value
             finally:
                 del member.users[scope]
-                if not member.users:
+                if not member.is_used:
                     self._commands.reconsider(member)
         if scope.cancelled_caught:
             raise ResourceNotAvailable(f"{self.name} went away while it was being used")
@@ -283,29 +272,37 @@ class Resource:
         changes is dynamic: then it is applied at once.
 
         Args:
-            changes: new values by name; ``UNSET`` goes back to the default.
+            changes: new values by name; ``DEFAULT`` goes back to the default.
 
         Returns:
-            Whether they are in use now, or will be at the next online.
+            Whether they are in use now, or will be at the next online. That is also so
+            where the handler raised when it was told of them: it has failed then.
 
         Raises:
             PropertyError: a name or a value is not accepted; nothing is changed.
+            InvalidStateError: it was removed.
             ResourceLocked: it is locked.
         """
         await trio.lowlevel.checkpoint()
-        self._commands.check_locks([self._member])
+        self._commands.check([self._member])
         member, hosted = self._member, self._member.hosted
         handler = hosted.handler
         kind = handler.properties_type
-        stored = check_changes(kind, member.stored, changes, owner=self.name)
-        new = read_properties(kind, handler.type_info.property_defaults, stored, owner=self.name)
+        defaults = handler.type_info.property_defaults
+        stored = check_changes(kind, member.stored, changes, defaults=defaults, owner=self.name)
+        new = read_properties(kind, defaults, stored, owner=self.name)
         member.stored = stored
         hosted.store_properties(stored)
         changed = changed_names(hosted.properties, new)
         if not changed or not member.is_active:
             return Applied.NOW if not changed else Applied.AT_NEXT_ONLINE
         if hosted.state is _RS.ONLINE and is_dynamic(kind, changed):
-            hosted.apply_properties()
+            try:
+                hosted.apply_properties()
+            except Exception as error:
+                # As for every other entry point: the resource has failed, nothing else.
+                hosted.fail(f"properties_changed raised {error!r}")
+                return Applied.AT_NEXT_ONLINE
             return Applied.NOW
         return Applied.AT_NEXT_ONLINE
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import random as random_module
-import signal
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, final
 
 import trio
 
-from ..errors import DependencyError, InvalidStateError
-from ..model.dependencies import parse_dependencies, validate_dependencies
+from ..errors import InvalidStateError, TrioResourceError
+from ..model.dependencies import MAX_DEPTH, parse_dependencies, validate_dependencies
 from ..model.policy import FailoverPolicy, RestartPolicy
 from ..model.states import NodeState, ResourceState
-from ..monitor.home import open_shielded_nursery
-from ..monitor.monitor import ResourceMonitor, open_monitor
-from .commands import Commands
-from .engine import Engine
-from .events import EventLog, Subscription
 from .group import GroupRecord
 from .groups import Group
 from .member import Member
-from .recovery import Recovery
 from .resource import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from ..handler import HandlerFactory
     from ..model.dependencies import Dependencies
     from ..model.events import ClusterEvent
     from ..model.policy import Deadlines, PollIntervals
+    from ..monitor import ResourceMonitor
+    from .commands import Commands
+    from .engine import Engine
+    from .events import EventLog, Subscription
 
 _DEFAULT_GROUP = "default"
 
@@ -115,7 +110,8 @@ class Cluster:
             deadlines: its deadlines; by default the type's.
             poll: its poll intervals; what is not set is the type's.
             drain_deadline: how long those who use what it provides have, in seconds, to
-                end by themselves before it goes offline.
+                end by themselves before it goes offline. They are cancelled then, and
+                have the same time again for their clean-up.
 
         Returns:
             The resource.
@@ -124,14 +120,23 @@ class Cluster:
             InvalidStateError: the name is taken, or the cluster is closing.
             DependencyError: the dependencies can not be; nothing was added.
             PropertyError: the properties are not what the type accepts.
+            ValueError: the drain deadline is not a number of at least 0.
             Exception: what the handler's ``open`` raised; nothing was added.
         """
-        if self._engine.closing:
-            raise InvalidStateError("the cluster is closing")
-        dependencies = self._check_dependencies(name, group, depends_on)
+        if not drain_deadline >= 0:
+            raise ValueError(f"drain_deadline must be at least 0, not {drain_deadline!r}")
+        dependencies = parse_dependencies(depends_on, owner=name)
+        self._check_addition(name, group, dependencies)
         hosted = await self._monitor.host(
             name, handler, properties=properties, deadlines=deadlines, poll=poll
         )
+        try:
+            # Once more, for what has happened while the handler was opened.
+            self._check_addition(name, group, dependencies)
+        except TrioResourceError:
+            with trio.CancelScope(shield=True):  # bounded by the deadlock deadline
+                await self._monitor.unhost(name)
+            raise
         record = self._engine.groups.get(group)
         if record is None:
             record = self._engine.groups[group] = GroupRecord(group, FailoverPolicy())
@@ -147,22 +152,16 @@ class Cluster:
         self._engine.add(member)
         return Resource(member, self._commands)
 
-    def _check_dependencies(
-        self, name: str, group: str, depends_on: str | Iterable[str] | Dependencies | None
-    ) -> Dependencies:
-        dependencies = parse_dependencies(depends_on, owner=name)
-        members = self._engine.members
-        for provider in dependencies.names:
-            if provider in members and members[provider].group.name != group:
-                break
-            if provider not in members:
-                break
-        else:
-            return dependencies
+    def _check_addition(self, name: str, group: str, dependencies: Dependencies) -> None:
+        if self._engine.closing:
+            raise InvalidStateError("the cluster is closing")
+        members = {one.name: one for one in self._engine.members.values() if not one.removed}
+        providers = [members.get(one) for one in dependencies.names]
+        if all(one and one.group.name == group and one.depth < MAX_DEPTH for one in providers):
+            return
         known = {one.name: one.dependencies for one in members.values()}
         groups = {one.name: one.group.name for one in members.values()}
         validate_dependencies({**known, name: dependencies}, {**groups, name: group})
-        raise DependencyError(f"{name}: {dependencies} can not be")
 
     async def remove(self, name: str) -> None:
         """Close a resource and forget it.
@@ -172,19 +171,29 @@ class Cluster:
 
         Raises:
             KeyError: there is none of that name.
-            InvalidStateError: it is neither offline nor failed, or others depend on it.
+            InvalidStateError: it is neither offline nor failed, others depend on it, or
+                it is being removed already.
             ResourceLocked: it is locked.
             Exception: what the handler's ``close`` raised; it is forgotten all the same.
         """
         member = self._engine.members[name]
-        self._commands.check_locks([member])
+        self._commands.check([member])
         if member.is_active or member.state.is_active:
             raise InvalidStateError(f"{name} is {member.state.value}; take it offline first")
         if member.dependents:
             names = ", ".join(one.name for one in member.dependents)
             raise InvalidStateError(f"{name} can not be removed: {names} depends on it")
-        self._engine.remove(member)
-        await self._monitor.unhost(name)
+        self._commands.take_down([member])
+        member.removed = True
+        try:
+            await self._monitor.unhost(name)
+        finally:
+            if member.hosted.closed:
+                self._engine.remove(member)
+            else:
+                # Cancelled before anything was done.
+                member.removed = False
+                self._commands.reconsider(member)
 
     # --- commands ----------------------------------------------------------------------
 
@@ -201,6 +210,7 @@ class Cluster:
         Raises:
             KeyError: there is no resource and no group of that name.
             NodePaused: the node takes nothing new.
+            InvalidStateError: the cluster is closing.
             ResourceLocked: one of them, or one they depend on, is locked.
         """
         members = self._named(names)
@@ -330,59 +340,3 @@ class Cluster:
         """Cancel every attempt at once, in no good order; nothing is restarted."""
         self._engine.closing = True
         self._engine.terminate_all()
-
-
-@asynccontextmanager
-async def open_cluster(
-    *,
-    shutdown_deadline: float = 1200.0,
-    history: int = 1000,
-    stop_on_signals: bool = False,
-    random: random_module.Random | None = None,
-) -> AsyncGenerator[Cluster, None]:
-    """Open a cluster of one node, whose state is kept in memory.
-
-    Leaving the block, also by an error or by cancellation, takes everything offline,
-    dependents first; what has not gone within the shutdown deadline is terminated.
-
-    Args:
-        shutdown_deadline: how many seconds the orderly part may take.
-        history: how many events to remember.
-        stop_on_signals: whether the first SIGINT or SIGTERM cancels the block, so that
-            everything goes offline in order, and the second one terminates everything.
-        random: where jitter comes from.
-
-    Example::
-
-        async with open_cluster() as cluster:
-            database = await cluster.add("db", Database, properties={...})
-            await database.online()
-    """
-    async with (
-        open_shielded_nursery("trioresource cluster") as nursery,
-        open_monitor() as monitor,
-    ):
-        log = EventLog(history)
-        engine = Engine(monitor, log)
-        engine.recovery = Recovery(nursery, log, random or random_module.Random(), engine.release)
-        cluster = Cluster(monitor, engine, Commands(engine), log)
-        nursery.start_soon(engine.run, name="trioresource engine")
-        try:
-            with trio.CancelScope() as body:
-                if stop_on_signals:
-                    await nursery.start(_obey_signals, cluster, body)
-                yield cluster
-        finally:
-            await cluster.shut_down(shutdown_deadline)
-            log.close()
-
-
-async def _obey_signals(
-    cluster: Cluster, body: trio.CancelScope, task_status: trio.TaskStatus[None]
-) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for _ in signals:
-            if body.cancel_called:
-                cluster.terminate_all()
-            body.cancel()

@@ -29,22 +29,20 @@ _Validator = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
 
 def _number(
-    least: float = 0, *, open_below: bool = True, most: float = inf, infinite: bool = True
+    least: float = 0, *, open_below: bool = True, most: float = _LARGEST, infinite: bool = True
 ) -> _Validator:
-    bound = f"greater than {least:g}" if open_below else f"at least {least:g}"
-    if most < inf:
-        bound += f" and at most {most:g}"
+    lower = f"greater than {least:g}" if open_below else f"at least {least:g}"
+    upper = f"at most {most:g}, or infinite" if infinite else f"at most {most:g}"
 
     def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         name = attribute.name
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{name} must be a number {bound}, not {value!r}")
+            raise ValueError(f"{name} must be a number {lower}, not {value!r}")
         # Written so that nan is never in bounds.
-        if not (value > least or (value == least and not open_below)) or value > most:
-            raise ValueError(f"{name} must be {bound}, not {value!r}")
-        if value > _LARGEST and not (infinite and value == inf):
-            most_text = f"{_LARGEST:g}, or infinite" if infinite else f"{_LARGEST:g}"
-            raise ValueError(f"{name} must be at most {most_text}")
+        if not (value > least or (value == least and not open_below)):
+            raise ValueError(f"{name} must be {lower}, not {value!r}")
+        if value > most and not (infinite and value == inf):
+            raise ValueError(f"{name} must be {upper}, not {value!r:.20}")
 
     return check
 
@@ -160,7 +158,9 @@ class Backoff:
     factor: float = attrs.field(default=2.0, validator=_number(1, open_below=False, infinite=False))
     maximum: float = attrs.field(default=60.0, validator=_number(infinite=False))
     """Seconds; no delay is longer, not even the first."""
-    jitter: float = attrs.field(default=0.0, validator=_number(open_below=False, most=1))
+    jitter: float = attrs.field(
+        default=0.0, validator=_number(open_below=False, most=1, infinite=False)
+    )
     """The share of the delay, 0 to 1, by which it is made shorter at random."""
 
     def delay(self, base: float, failures: int, random: Random) -> float:

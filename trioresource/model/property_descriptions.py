@@ -14,14 +14,13 @@ from typing import (
     Annotated,
     Any,
     Final,
+    ForwardRef,
     Literal,
-    TypeVar,
     Union,
     final,
     get_args,
     get_origin,
     get_type_hints,
-    is_typeddict,
 )
 
 import attrs
@@ -240,30 +239,53 @@ def _bare(annotation: Any) -> Any:
 def _walk(annotation: Any) -> Iterator[Any]:
     """Every type within an annotation, also in nested models, and what ``Annotated`` adds."""
     seen: list[Any] = []
+    aliases: list[str] = []
     left = [annotation]
     while left:
         one = left.pop()
+        if one in seen:
+            continue
+        seen.append(one)
         if get_origin(one) is Annotated:
             for extra in one.__metadata__:
                 yield from extra.metadata if isinstance(extra, FieldInfo) else (extra,)
             left.append(one.__origin__)
-            continue
-        one = _bare(one)
-        if isinstance(one, TypeVar) or one in seen:
-            continue
-        seen.append(one)
-        yield get_origin(one) or one
-        left += reversed(_parts(one))
+        elif hasattr(one, "__supertype__"):
+            left.append(one.__supertype__)
+        elif hasattr(one, "__value__"):
+            aliases.append(one.__name__)
+            left += [*get_args(one), one.__value__]
+        elif isinstance(one, str | ForwardRef):
+            # A name that only pydantic can look up might be that of a secret.
+            name = one if isinstance(one, str) else one.__forward_arg__
+            if name not in aliases:
+                yield pydantic.SecretStr
+        else:
+            yield one
+            left += reversed(_parts(one))
 
 
 def _parts(annotation: Any) -> list[Any]:
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return []
+    if origin is not None:
+        return [*get_args(annotation), origin]
     if not isinstance(annotation, type):
-        return [] if get_origin(annotation) is Literal else list(get_args(annotation))
+        return []
     if issubclass(annotation, pydantic.BaseModel):
         return [info.annotation for info in annotation.model_fields.values()]
-    if dataclasses.is_dataclass(annotation) or is_typeddict(annotation):
-        return list(get_type_hints(annotation, include_extras=True).values())
-    return list(get_args(annotation))
+    # TypedDict and NamedTuple have no class to test for; these are their marks.
+    if (
+        dataclasses.is_dataclass(annotation)
+        or hasattr(annotation, "__total__")
+        or hasattr(annotation, "_fields")
+    ):
+        try:
+            return list(get_type_hints(annotation, include_extras=True).values())
+        except NameError:
+            return [annotation.__name__]
+    return []
 
 
 def _is_secret(one: object) -> bool:

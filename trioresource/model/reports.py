@@ -122,7 +122,5 @@ class ProbeInconclusive:
     """Seconds on Trio's clock."""
 
 
-Report = (
-    StateChange | FailureReport | Progress | ProbeInconclusive | AttemptStuck | AttemptEnded
-)
+Report = StateChange | FailureReport | Progress | ProbeInconclusive | AttemptStuck | AttemptEnded
 """Everything a monitor may send."""

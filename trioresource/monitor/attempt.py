@@ -102,9 +102,7 @@ class Attempt(OnlineScope):
     def terminated(self) -> bool:
         return self.over
 
-    async def enter(
-        self, manager: AbstractAsyncContextManager[T] | AbstractContextManager[T]
-    ) -> T:
+    async def enter(self, manager: AbstractAsyncContextManager[T] | AbstractContextManager[T]) -> T:
         if trio.lowlevel.current_task() is not self.task:
             raise RuntimeError(
                 f"{self.name}: scope.enter() was called from a task of its own; a context "
@@ -191,9 +189,7 @@ class Attempt(OnlineScope):
         self.hosted.attempt_over(self)
         self._cancel()
 
-    def fail(
-        self, reason: FailureReason, detail: str, error: BaseException | None = None
-    ) -> bool:
+    def fail(self, reason: FailureReason, detail: str, error: BaseException | None = None) -> bool:
         """Let the attempt fail, and terminate it.
 
         Returns:
@@ -251,8 +247,11 @@ class Attempt(OnlineScope):
         try:
             if not self.over:
                 self.task = trio.lowlevel.current_task()
-                await self._live()
-                await self._clean_up()
+                try:
+                    await self._live()
+                finally:
+                    # Also when the monitor's nursery was cancelled by a crash.
+                    await self._clean_up()  # noqa: ASYNC102 - shielded and bounded in itself
         finally:
             self.phase = Phase.ENDED
             self.over = True
@@ -273,6 +272,10 @@ class Attempt(OnlineScope):
                         await self._serve()
                         self.phase = Phase.LEAVING
                         self.hosted.leaving(self)
+                    if self.phase is not Phase.LEAVING:
+                        # What came out of the body was swallowed by a context.
+                        detail = "a cancel scope that the handler entered ended the attempt"
+                        self.fail(FailureReason.TASK_RETURNED, detail)
                     nursery.cancel_scope.cancel()
                 self.orderly = not self.over
         # Outside of the scope, which has split off its own Cancelled.
@@ -409,7 +412,8 @@ class _Contexts:
     ) -> bool:
         if self._stack is None:
             return False
-        return bool(await self._stack.__aexit__(kind, error, traceback))
+        # Bounded by the terminate deadline, and shielded where the contexts shield.
+        return bool(await self._stack.__aexit__(kind, error, traceback))  # noqa: ASYNC102
 
 
 @final
@@ -431,7 +435,9 @@ class _Background:
     async def run(self) -> None:
         await self._watch(functools.partial(self._fn, *self._args))
 
-    async def run_started(self, *, task_status: trio.TaskStatus[Any]) -> None:
+    async def run_started(  # noqa: ASYNC128 - the handler's function calls started()
+        self, *, task_status: trio.TaskStatus[Any]
+    ) -> None:
         self._started = False
         status = _StartedStatus(self, task_status)
         await self._watch(functools.partial(self._fn, *self._args, task_status=status))
@@ -469,6 +475,10 @@ class _Background:
         deadline = trio.current_time() + self._attempt.hosted.deadlines.terminate
         with trio.CancelScope(deadline=deadline, shield=True):
             await self._ended.wait()
+
+    @property
+    def hosted(self) -> HostedResource:
+        return self._attempt.hosted
 
     @property
     def _name(self) -> str:

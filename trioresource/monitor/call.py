@@ -21,7 +21,7 @@ class Call:
     Waits for its turn among the entry points and is bounded by the deadlock deadline.
     """
 
-    __slots__ = ("_answer", "_args", "_done", "_error", "_fn", "_hosted", "_name", "_scope")
+    __slots__ = ("_answer", "_args", "_done", "_error", "_fn", "_name", "_scope", "hosted")
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Call:
         fn: Callable[..., Awaitable[Any]],
         args: tuple[Any, ...],
     ) -> None:
-        self._hosted = hosted
+        self.hosted = hosted
         self._name = name
         self._fn = fn
         self._args = args
@@ -49,14 +49,14 @@ class Call:
             nursery: the nursery of the attempt that the call ends with; None for the
                 monitor's own.
         """
-        home = self._hosted.home
-        name = f"{self._hosted.name} {self._name}"
+        home = self.hosted.home
+        name = f"{self.hosted.name} {self._name}"
         home.start_soon(home.nursery if nursery is None else nursery, self._work, name=name)
         try:
             await self._done.wait()
         except trio.Cancelled:
             self._scope.cancel()
-            bound = trio.current_time() + self._hosted.deadlines.terminate
+            bound = trio.current_time() + self.hosted.deadlines.terminate
             with trio.CancelScope(deadline=bound, shield=True):
                 await self._done.wait()
             raise
@@ -65,7 +65,7 @@ class Call:
         return self._answer
 
     async def _work(self) -> None:
-        hosted = self._hosted
+        hosted = self.hosted
         self._error = ResourceNotAvailable(f"{hosted.name} was terminated during {self._name}")
         try:
             with self._scope:
@@ -80,11 +80,11 @@ class Call:
             self._done.set()
 
     async def _bounded(self) -> None:
-        limit = self._hosted.deadlines.deadlock
+        limit = self.hosted.deadlines.deadlock
         with trio.move_on_after(limit) as bound:
             self._answer = await self._fn(*self._args)
         if bound.cancelled_caught:
             raise TimeoutError(
-                f"{self._hosted.name}: {self._name} did not return within {limit:g} s"
+                f"{self.hosted.name}: {self._name} did not return within {limit:g} s"
             )
         self._error = None

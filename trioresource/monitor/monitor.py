@@ -16,7 +16,7 @@ from .clock import Clock, KeyT
 from .home import Home, open_shielded_nursery
 from .polling import Polling
 from .resource import HostedResource, Lanes
-from .waiting import SoftWait
+from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..model.reports import Report
     from .attempt import Attempt
     from .clock import Lane
+    from .waiting import SoftWait
 
 
 @final
@@ -141,7 +142,7 @@ class ResourceMonitor:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 for hosted in resources:
-                    nursery.start_soon(_close, hosted, name=f"close {hosted.name}")
+                    nursery.start_soon(_close, hosted, nursery, name=f"close {hosted.name}")
 
     def timers(
         self, purpose: str, expired: Callable[[KeyT, float], None]
@@ -189,9 +190,10 @@ def _terminate_overrun(attempt: Attempt, _: float) -> None:
     attempt.overdue()
 
 
-async def _close(hosted: HostedResource) -> None:
+async def _close(hosted: HostedResource, nursery: trio.Nursery) -> None:
     try:
-        await hosted.close()
+        # Not in the monitor's nursery: after a crash that takes nothing any more.
+        await hosted.close(nursery)
     except TrioResourceError as error:
         hosted.handler.log.error("%s", describe_error(error))
     except Exception as error:
@@ -199,12 +201,17 @@ async def _close(hosted: HostedResource) -> None:
 
 
 @asynccontextmanager
-async def open_monitor() -> AsyncGenerator[ResourceMonitor, None]:
+async def open_monitor(*, watchdog: float | None = None) -> AsyncGenerator[ResourceMonitor, None]:
     """Open a resource monitor: the mechanism alone, for those who bring a policy.
 
     Leaving the block, for whatever reason, terminates every attempt, closes every
     handler and ends the report channel. Cancelling the block does the same. An error of
     a handler never comes out here; ``KeyboardInterrupt`` and ``SystemExit`` always do.
+
+    Args:
+        watchdog: after how many seconds of real time without a turn the event loop counts
+            as blocked; whose handler blocked it, has failed. ``None``: nobody watches.
+            Not for a virtual clock.
 
     Example::
 
@@ -216,11 +223,14 @@ async def open_monitor() -> AsyncGenerator[ResourceMonitor, None]:
     """
     send, receive = trio.open_memory_channel["Report"](inf)
     clock = Clock()
-    async with open_shielded_nursery("trioresource monitor") as nursery:
-        nursery.start_soon(clock.run, name="trioresource clock")
-        monitor = ResourceMonitor(Home(nursery, send), clock, receive)
-        try:
-            yield monitor
-        finally:
-            await monitor.aclose()
-            send.close()
+    # The channel ends after the last task: one that would not end may still report.
+    with send:
+        async with open_shielded_nursery("trioresource monitor") as nursery:
+            nursery.start_soon(clock.run, name="trioresource clock")
+            if watchdog is not None:
+                nursery.start_soon(Watchdog(watchdog).run, name="trioresource watchdog")
+            monitor = ResourceMonitor(Home(nursery, send), clock, receive)
+            try:
+                yield monitor
+            finally:
+                await monitor.aclose()  # noqa: ASYNC102 - shielded and bounded in itself

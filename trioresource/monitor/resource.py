@@ -341,7 +341,7 @@ class HostedResource:
         if attempt.is_current_task_within():
             return
         # The bound is the terminate lane's: it wakes the waiters of a stuck attempt.
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True):  # noqa: ASYNC912
             while not (attempt.phase is Phase.ENDED or self.stuck):
                 await attempt.wait_ended()
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -391,13 +391,17 @@ class HostedResource:
         await Call(self, "open", self.handler.open, ()).run(None)
         self._set_state(_RS.OFFLINE)
 
-    async def close(self) -> None:
-        """Terminate what runs, and close the handler; once, last."""
+    async def close(self, nursery: trio.Nursery | None = None) -> None:
+        """Terminate what runs, and close the handler; once, last.
+
+        Args:
+            nursery: where to run the handler's ``close``; by default in the monitor's.
+        """
         if self.closed:
             return
         await self.terminate()
         self.closed = True
-        await Call(self, "close", self.handler.close, ()).run(None)
+        await Call(self, "close", self.handler.close, ()).run(nursery)
 
     # --- properties --------------------------------------------------------------------
 
@@ -500,9 +504,7 @@ class HostedResource:
 
     def report_progress(self, epoch: int, message: str, fraction: float | None) -> None:
         """A pending attempt is getting on."""
-        self.home.send_if_room(
-            Progress(self.name, epoch, message, fraction, trio.current_time())
-        )
+        self.home.send_if_room(Progress(self.name, epoch, message, fraction, trio.current_time()))
 
     def probe_inconclusive(self, attempt: Attempt, error: Exception) -> None:
         """``is_alive`` raised."""
@@ -516,6 +518,11 @@ class HostedResource:
         going_off = attempt.phase is Phase.STOPPING
         reason = FailureReason.OFFLINE_TIMEOUT if going_off else FailureReason.ONLINE_TIMEOUT
         attempt.fail(reason, f"for {self.deadlines.progress_gap:g} s")
+
+    def blocked_the_loop(self, detail: str) -> None:
+        """A handler's code kept the event loop from turning."""
+        if self._attempt is not None:
+            self._attempt.fail(FailureReason.LOOP_BLOCKED, detail)
 
     # --- inside ------------------------------------------------------------------------
 
@@ -554,9 +561,7 @@ class HostedResource:
 
     def _set_state(self, new: ResourceState, detail: str = "") -> None:
         old, self.state = self.state, new
-        self.home.send(
-            StateChange(self.name, self.epoch, old, new, trio.current_time(), detail)
-        )
+        self.home.send(StateChange(self.name, self.epoch, old, new, trio.current_time(), detail))
         if self._watched is not None:
             self._watched.set(new)
         self._wake()

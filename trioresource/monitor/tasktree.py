@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import trio
 
 
 def is_within(task: trio.lowlevel.Task, ancestor: trio.lowlevel.Task | None) -> bool:

@@ -62,6 +62,14 @@ def _check_url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"must be http://host... or https://host..., not {value!r}")
     _ = parts.port
+    if " " in value:
+        raise ValueError(f"must hold no spaces; write %20, not {value!r}")
+    return _check_ascii(value)
+
+
+def _check_ascii(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError(f"must be plain ASCII, anything else percent-encoded, not {value!r}")
     return value
 
 
@@ -99,6 +107,10 @@ Address = Annotated[str, AfterValidator(_check_address)]
 """``host:port``."""
 Url = Annotated[str, AfterValidator(_check_url)]
 """``http://`` or ``https://``."""
+Headers = Mapping[
+    Annotated[str, AfterValidator(_check_ascii)], Annotated[str, AfterValidator(_check_ascii)]
+]
+"""Headers of an HTTP request."""
 Regex = Annotated[str, AfterValidator(_check_pattern)]
 """A regular expression, searched for anywhere."""
 Status = Annotated[str, BeforeValidator(_check_status)]
@@ -177,20 +189,20 @@ async def _exchange(request: HttpRequest) -> str:
 async def _judge(request: HttpRequest, stream: trio.abc.Stream, connection: h11.Connection) -> str:
     body = b""
     while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(bytes(await stream.receive_some(65536)))
-        elif isinstance(event, h11.Response):
-            if not any(event.status_code in wanted for wanted in _status_ranges(request.status)):
-                return f"status {event.status_code} instead of {request.status}"
-            if request.body is None:
-                return ""
-        elif isinstance(event, h11.Data):
-            body += event.data
-        if isinstance(event, h11.EndOfMessage) or len(body) > _MOST_BODY:
-            assert request.body is not None
-            text = body.decode("utf-8", errors="replace")
-            return "" if re.search(request.body, text) else f"no {request.body!r} in the answer"
+        connection.receive_data(bytes(await stream.receive_some()))
+        while (event := connection.next_event()) is not h11.NEED_DATA:
+            if isinstance(event, h11.Response):
+                code = event.status_code
+                if not any(code in wanted for wanted in _status_ranges(request.status)):
+                    return f"status {code} instead of {request.status}"
+                if request.body is None:
+                    return ""
+            elif isinstance(event, h11.Data):
+                body += event.data
+            if isinstance(event, h11.EndOfMessage) or len(body) > _MOST_BODY:
+                assert request.body is not None
+                text = body.decode("utf-8", errors="replace")
+                return "" if re.search(request.body, text) else f"no {request.body!r} in the answer"
 
 
 @cache

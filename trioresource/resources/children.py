@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
 import attrs
@@ -29,8 +30,8 @@ _KILL_BOUND: Final = 20.0
 """Seconds to wait for killed processes; less than the default terminate deadline."""
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.001, 0.1
 """Seconds between looks at a session that is ending."""
-_INSIST_EVERY: Final = 0.05
-"""Seconds between looks at whether a process still ignores the stop signal."""
+_INSIST_EVERY: Final = 0.1
+"""Seconds between looks at who has not got the stop signal."""
 
 
 @attrs.frozen
@@ -119,39 +120,20 @@ class Child:
         Args:
             number: the signal to ask with.
         """
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._ask, number)
-            await self.wait()
-            nursery.cancel_scope.cancel()
-        # The others were asked together with it, but one that its parent had only just
-        # forked may have lost the signal on the way to its own program.
-        self._signal_group(number)
-        pause = _SHORTEST_LOOK
-        while await in_thread("end of session", sessions.members, self.pid):
-            await trio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_LOOK)
-
-    async def _ask(self, number: signal.Signals) -> None:
-        """Send a signal so that it is not lost, and not twice to a process that got it.
-
-        The program has taken its place (see ``launch.start``), so a signal is lost in
-        one case alone: it is ignored at that moment, as a program may while it gets
-        ready. A second one to a program that has got it means "at once" to many.
-        """
-        lost = sessions.ignores(self.pid, number)
-        self._signal_group(number)
-        # A stopped process does not even see a signal before it goes on.
-        self._signal_group(signal.SIGCONT)
-        lost = lost or sessions.ignores(self.pid, number)
-        while lost:
-            await trio.sleep(_INSIST_EVERY)
-            lost = sessions.ignores(self.pid, number)
-            self.send(number)
-            lost = lost or sessions.ignores(self.pid, number)
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+        told: set[int] = set()
+        first, pause = True, _SHORTEST_LOOK
+        while True:
+            ask = partial(sessions.ask, self.pid, number, told, first=first)
+            left = await in_thread("end of session", ask)
+            first = False
+            if self.ended() is None:
+                with trio.move_on_after(_INSIST_EVERY):
+                    await self.wait()
+            elif left:
+                await trio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_LOOK)
+            else:
+                return
 
     async def destroy(self) -> None:
         """Kill what is left of its session, wait until it has gone, and reap it.
@@ -166,17 +148,13 @@ class Child:
             return
         left: dict[int, int] = {}
         with trio.move_on_after(_KILL_BOUND, shield=True):
-            self._signal_group(signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
             await self.wait()
-            pause, quiet = _SHORTEST_LOOK, 0
-            # Once is not enough: a process that starts another one while the list is
-            # read may be missing from it.
-            while quiet < 2:
-                left = await in_thread("end of session", sessions.kill, self.pid)
-                quiet = 0 if left else quiet + 1
-                if left:
-                    await trio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_LOOK)
+            pause = _SHORTEST_LOOK
+            while left := await in_thread("end of session", sessions.kill, self.pid):
+                await trio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_LOOK)
             self._popen.wait()
             return
         raise OfflineFailed(
@@ -202,7 +180,8 @@ async def spawn(launch: Launch, output: int, *, pidfd: bool | None = None) -> Ch
     await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
         popen = await in_thread(f"start of {launch.command[0]}", start, launch, output)
-    return Child(popen, pidfd=_has_pidfd(popen.pid) if pidfd is None else pidfd)
+        return Child(popen, pidfd=_has_pidfd(popen.pid) if pidfd is None else pidfd)
+    raise AssertionError("nobody cancels the shield")
 
 
 def _has_pidfd(pid: int) -> bool:
@@ -220,4 +199,4 @@ async def running(launch: Launch, output: int) -> AsyncGenerator[Child, None]:
     try:
         yield child
     finally:
-        await child.destroy()
+        await child.destroy()  # noqa: ASYNC102, it shields and bounds itself

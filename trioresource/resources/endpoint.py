@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
@@ -12,7 +11,7 @@ from trioresource.model.policy import PollIntervals
 from trioresource.model.properties import Properties, dynamic
 
 from . import checks
-from .checks import Address, HttpRequest, Regex, Seconds, Status, Url
+from .checks import Address, Headers, HttpRequest, Regex, Seconds, Status, Url
 
 if TYPE_CHECKING:
     from trioresource.handler import OnlineScope
@@ -31,7 +30,7 @@ class EndpointProperties(Properties):
     """The statuses that are well: 200, "200-399", or a list of these."""
     body: Annotated[Regex | None, dynamic] = None
     """A regular expression that must be found in the body."""
-    headers: Annotated[Mapping[str, str], dynamic] = Field(default_factory=dict)
+    headers: Annotated[Headers, dynamic] = Field(default_factory=dict)
     """Headers to send."""
     verify: Annotated[bool, dynamic] = True
     """Whether the certificate of an https server must be valid."""

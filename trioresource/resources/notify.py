@@ -154,9 +154,7 @@ class NotifySocket:
 def _sender(ancillary: list[tuple[int, int, bytes]]) -> int | None:
     """The process id of the sender; descriptors that came along are closed."""
     pid: int | None = None
-    for level, kind, data in ancillary:
-        if level != socket.SOL_SOCKET:
-            continue
+    for _, kind, data in ancillary:
         if kind == socket.SCM_RIGHTS:
             descriptors = array.array("i")
             descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])

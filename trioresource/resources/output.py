@@ -183,4 +183,4 @@ async def open_output(
             await output.open_file(file)
         yield output
     finally:
-        await output.close()
+        await output.close()  # noqa: ASYNC102, it shields and bounds itself

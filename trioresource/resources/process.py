@@ -74,7 +74,7 @@ class ProcessProperties(Properties):
     stop_signal: Annotated[str, BeforeValidator(_signal_name)] = "TERM"
     """What asks its process group to stop."""
     stop_grace: Annotated[float, Field(ge=0, allow_inf_nan=False), dynamic] = 10.0
-    """Seconds after which what has not stopped is killed."""
+    """Seconds after which what has not stopped is killed; with 0 it is not even asked."""
     log_file: str | None = None
     """A file to which all that it writes is appended."""
     log_lines: Annotated[int, Field(ge=1, le=100_000)] = 200
@@ -133,11 +133,11 @@ class Process(ResourceHandler[ProcessProperties]):
             ready = output.expect(properties.ready.pattern)
         child = await scope.enter(running(launch, output.inlet))
         output.close_inlet()
-        run = self._run = Run(scope, launch, child, output, ready)
+        run = self._run = Run(scope, launch, child, output, ready, properties.watchdog)
         scope.start_soon(run.watch_exit, name="exit")
         if socket is not None:
             run.keep_pending()
-            scope.start_soon(run.watch_pings, properties.watchdog, name="watchdog")
+            scope.start_soon(run.watch_pings, name="watchdog")
             scope.start_soon(socket.run, child.pid, run.listen, name="notifications")
         with run.starting:
             await self._until_ready(run)

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from . import checks
-from .checks import Address, HttpRequest, Regex, Seconds, Status, Url
+from .checks import Address, Headers, HttpRequest, Regex, Seconds, Status, Url
 from .children import running
 from .output import open_output
 
@@ -102,7 +102,7 @@ class HttpReady(Polled):
     http: Url
     status: Status = "200-399"
     body: Regex | None = None
-    headers: Mapping[str, str] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     verify: bool = True
 
     async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:

@@ -9,6 +9,7 @@ the foreground, as every supervisor asks of it.
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import signal
 from pathlib import Path
@@ -61,9 +62,11 @@ def kill(session: int) -> dict[int, int]:
         session: the session's id.
 
     Returns:
-        The members found, like ``members``.
+        The members found, like ``members``; none at all only if there is nobody left.
     """
-    found = members(session)
+    # Once is not enough: a process that is started while the list is read may be missing
+    # from it, while the one that has started it ends before its turn comes.
+    found = members(session) or members(session)
     for group in sorted({session, *found.values()}):
         # ESRCH: it has ended by itself. EPERM: it runs as another user, and shows up in
         # the next answer.
@@ -72,19 +75,77 @@ def kill(session: int) -> dict[int, int]:
     return found
 
 
-def ignores(pid: int, number: signal.Signals, *, proc: Path = _PROC) -> bool:
-    """Whether a process ignores a signal at this moment, so that the kernel drops it.
+class Disposition(enum.Enum):
+    """What a process does upon a signal."""
+
+    DEFAULT = "default"
+    IGNORED = "ignored"
+    CAUGHT = "caught"
+
+
+def disposition(pid: int, number: signal.Signals, *, proc: Path = _PROC) -> Disposition:
+    """What a process does upon a signal at this moment.
 
     Args:
         pid: the process id.
         number: the signal.
-        proc: where the kernel lists processes; where it does not, the answer is no.
+        proc: where the kernel lists processes.
+
+    Returns:
+        ``CAUGHT`` also where nothing is known of the process, because it has ended.
     """
     try:
         status = (proc / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    for line in status.splitlines():
-        if line.startswith("SigIgn:"):
-            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
-    return False
+        return Disposition.CAUGHT
+    masks = dict(line.split(":\t", 1) for line in status.splitlines() if line.startswith("Sig"))
+    bit = 1 << (number - 1)
+    if int(masks["SigIgn"], 16) & bit:
+        return Disposition.IGNORED
+    return Disposition.CAUGHT if int(masks["SigCgt"], 16) & bit else Disposition.DEFAULT
+
+
+def ask(session: int, number: signal.Signals, told: set[int], *, first: bool) -> dict[int, int]:
+    """Ask the members of a session to stop, those who have not got the signal yet.
+
+    To be called again as long as there are members. A signal is lost without a trace
+    where it was ignored, or came between fork and exec of a grandchild that had
+    inherited a handler; and one sent twice means "at once" to many programs. So it is
+    sent to the leader's group first, and again only to who ignored it then and does no
+    longer, to who came later, and to whom it would have ended if it had come.
+
+    Args:
+        session: the session's id.
+        number: the signal.
+        told: the process ids of who has got it; kept from call to call.
+        first: whether this is the first call.
+
+    Returns:
+        The members found, like ``members``.
+    """
+    found = members(session)
+    doing = {pid: disposition(pid, number) for pid in found}
+    if first:
+        # A stopped process does not even see a signal before it goes on.
+        for one in (number, signal.SIGCONT):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(session, one)
+        told.update(pid for pid in found if found[pid] == session)
+        told.difference_update(pid for pid in found if doing[pid] is Disposition.IGNORED)
+    for pid, what in doing.items():
+        lost = what is Disposition.DEFAULT and not first
+        if what is not Disposition.IGNORED and (lost or pid not in told):
+            _send(pid, session, number)
+            told.add(pid)
+    return found
+
+
+def _send(pid: int, session: int, number: signal.Signals) -> None:
+    with contextlib.suppress(OSError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            # Now that it is held, it can not become somebody else any more.
+            if os.getsid(pid) == session:
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)

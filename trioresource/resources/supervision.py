@@ -32,6 +32,8 @@ class Run:
         output: what it writes.
         ready: an event for what it says itself: set here upon ``READY=1``, or by the
             output.
+        watchdog: seconds from one ``WATCHDOG=1`` to the next; ``None`` until the process
+            says so itself by ``WATCHDOG_USEC``.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Run:
         child: Child,
         output: Output,
         ready: trio.Event,
+        watchdog: float | None,
     ) -> None:
         self.scope: Final = scope
         self.launch: Final = launch
@@ -59,7 +62,7 @@ class Run:
         self._keeps_pending = False
         self._more_time = trio.Event()
         self._until = -math.inf
-        self._interval = math.inf
+        self._interval = math.inf if watchdog is None else watchdog
         self._patience = trio.CancelScope()
 
     # --- phases ------------------------------------------------------------------------
@@ -129,14 +132,8 @@ class Run:
         if said.ready:
             self.ready.set()
 
-    async def watch_pings(self, interval: float | None) -> None:
-        """Report that the process no longer sends ``WATCHDOG=1``.
-
-        Args:
-            interval: seconds from one to the next; ``None`` until the process says so
-                itself by ``WATCHDOG_USEC``.
-        """
-        self._interval = math.inf if interval is None else interval
+    async def watch_pings(self) -> None:
+        """Report that the process no longer sends ``WATCHDOG=1``."""
         with self._patience:
             await trio.sleep_forever()
         self._failure.report(self.obituary(f"no WATCHDOG=1 for {self._interval:g} s"))

@@ -1,0 +1,111 @@
+"""What is measured against what: the smallest handlers, and the same job in bare Trio."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from benchmarks.measure import Drain
+from trioresource import Cluster, ResourceHandler, open_cluster, open_monitor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from trioresource import (
+        HostedResource,
+        OnlineScope,
+        PollIntervals,
+        Resource,
+        ResourceMonitor,
+        Subscription,
+    )
+
+
+class Idle(ResourceHandler):
+    """Comes online at once and is not polled: nothing but the lifecycle."""
+
+    async def online(self, scope: OnlineScope) -> None:
+        pass
+
+
+class Polled(Idle):
+    """Idle, and polled."""
+
+    def looks_alive(self) -> bool:
+        return True
+
+
+class Slow(ResourceHandler):
+    """Takes its time to come online."""
+
+    async def online(self, scope: OnlineScope) -> None:
+        await trio.sleep(30)
+
+
+@asynccontextmanager
+async def consumed_monitor() -> AsyncGenerator[tuple[ResourceMonitor, Drain], None]:
+    """A monitor whose reports are received by a task."""
+    async with trio.open_nursery() as nursery, open_monitor() as monitor:
+        drain = Drain(monitor.reports)
+        nursery.start_soon(drain.run)
+        yield monitor, drain
+
+
+@asynccontextmanager
+async def consumed_cluster() -> AsyncGenerator[Cluster, None]:
+    """A cluster with a subscriber."""
+    async with trio.open_nursery() as nursery, open_cluster() as cluster:
+        with cluster.subscribe(buffer=1_000_000) as events:
+            nursery.start_soon(_receive, events)
+            yield cluster
+        nursery.cancel_scope.cancel()
+
+
+async def _receive(events: Subscription) -> None:
+    async for _ in events:
+        pass
+
+
+async def bring_online(
+    host: ResourceMonitor | Cluster,
+    handler: type[ResourceHandler[Any]],
+    count: int,
+    *,
+    poll: PollIntervals | None = None,
+    prefix: str = "r",
+) -> list[HostedResource | Resource]:
+    """Make resources and bring them online, one after the other."""
+    found: list[HostedResource | Resource] = []
+    for number in range(count):
+        name = f"{prefix}{number}"
+        one: HostedResource | Resource
+        if isinstance(host, Cluster):
+            one = await host.add(name, handler, poll=poll)
+        else:
+            one = await host.host(name, handler, poll=poll)
+        await one.online()
+        found.append(one)
+    return found
+
+
+async def hold_nursery(
+    ended: trio.Event, *, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    """A task of bare Trio with what an attempt has: a cancel scope and an open nursery."""
+    try:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery():
+                task_status.started(scope)
+                await trio.sleep_forever()
+    finally:
+        ended.set()
+
+
+async def bare_cycle(nursery: trio.Nursery) -> None:
+    """Start such a task, cancel it, wait for its end."""
+    ended = trio.Event()
+    scope: trio.CancelScope = await nursery.start(hold_nursery, ended)
+    scope.cancel()
+    await ended.wait()

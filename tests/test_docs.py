@@ -1,0 +1,227 @@
+"""Runs what the documentation shows, and checks that it does what the documentation says.
+
+On every page of docs/ and in README.md:
+
+- A ``python`` snippet is run, on virtual time. The snippets of a page share one namespace, in
+  the order of the page. A ``text`` block that comes next is what the snippet must print.
+- A snippet with a title (```` ```python title="lock.py" ````) is also saved under that name,
+  where the later snippets of the page can import or read it.
+- A ``toml`` snippet is read as a cluster file. A ``text`` block that comes next is the
+  message of the error that it must cause.
+- A ``console`` snippet after ``<!-- checked -->`` is run: each line that begins with ``$``
+  is a command, the lines below it are what it prints.
+- ``<!-- not tested: REASON -->`` before a snippet takes it out of all this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+import trio
+import trio.testing
+
+from trioresource import ConfigError
+from trioresource.model.config import parse_cluster_file
+from trioresource.registry import describe_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parent.parent
+PAGES: Final = sorted(
+    path for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")) if path.is_file()
+)
+FENCE: Final = re.compile(
+    r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>\w*)(?P<options>[^\n`]*)\n"
+    r"(?P<code>.*?)"
+    r"^(?P=indent)(?P=ticks)[ ]*$",
+    re.MULTILINE | re.DOTALL,
+)
+TITLE: Final = re.compile(r'title="([^"]+)"')
+MARKER: Final = re.compile(r"<!-- (?P<kind>checked|not tested: (?P<reason>[^>]+?)) -->\s*\Z")
+RUN: Final = ("python", "toml", "console")
+
+# Virtual time must not jump while an answer of a local connection is on its way.
+QUIET: Final = 0.05
+
+
+class Snippet(NamedTuple):
+    page: Path
+    line: int
+    language: str
+    title: str | None
+    marker: str | None
+    code: str
+    shown: str | None
+    """The ``text`` block that comes next."""
+
+    @property
+    def place(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def snippets(page: Path) -> Iterator[Snippet]:
+    text = page.read_text(encoding="utf-8")
+    blocks = list(FENCE.finditer(text))
+    for number, block in enumerate(blocks):
+        following = blocks[number + 1] if number + 1 < len(blocks) else None
+        title = TITLE.search(block["options"])
+        marker = MARKER.search(text[: block.start()])
+        yield Snippet(
+            page,
+            text.count("\n", 0, block.start()) + 1,
+            block["language"],
+            title and title[1],
+            marker and marker["kind"],
+            undent(block),
+            undent(following) if following and following["language"] == "text" else None,
+        )
+
+
+def undent(block: re.Match[str]) -> str:
+    return re.sub(f"^{block['indent']}", "", block["code"], flags=re.MULTILINE)
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the snippets of a page live; what they import from there is forgotten again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    before = set(sys.modules)
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        if name not in before and file.startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def namespace(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module that the snippets of a page are run in."""
+    module = ModuleType("__main__")
+    # Pydantic looks up the annotations of a class in its module.
+    monkeypatch.setitem(sys.modules, "__main__", module)
+    return module
+
+
+@pytest.fixture
+def on_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours pass in milliseconds, for snippets that bring no clock of their own."""
+    run = trio.run
+
+    @functools.wraps(run)
+    def run_on_virtual_time(*args: object, **options: object) -> object:
+        options.setdefault("clock", trio.testing.MockClock(autojump_threshold=QUIET))
+        return run(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trio, "run", run_on_virtual_time)
+
+
+@pytest.mark.usefixtures("on_virtual_time")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_of(page: Path, directory: Path, namespace: ModuleType) -> None:
+    for snippet in snippets(page):
+        if snippet.marker is not None and snippet.marker.startswith("not tested"):
+            continue
+        if snippet.title is not None:
+            (directory / snippet.title).write_text(snippet.code, encoding="utf-8")
+        if snippet.language == "python":
+            check_python(snippet, namespace)
+        elif snippet.language == "toml":
+            check_toml(snippet)
+        elif snippet.language == "console" and snippet.marker == "checked":
+            check_console(snippet, directory)
+
+
+def check_python(snippet: Snippet, namespace: ModuleType) -> None:
+    # The lines before it make tracebacks point into the page.
+    code = compile("\n" * snippet.line + snippet.code, snippet.page, "exec", dont_inherit=True)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, vars(namespace))
+    compare(snippet, printed.getvalue())
+
+
+def check_toml(snippet: Snippet) -> None:
+    message = ""
+    try:
+        file = snippet.title or snippet.place
+        parse_cluster_file(snippet.code, file=file, resolve=describe_type)
+    except ConfigError as error:
+        message = f"{error}\n"
+    compare(snippet, message)
+
+
+def check_console(snippet: Snippet, directory: Path) -> None:
+    program = shlex.join([sys.executable, "-m", "trioresource"])
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    printed = ""
+    for line in snippet.code.splitlines():
+        if not line.startswith("$ "):
+            continue
+        command = re.sub(r"\btrioresource (?=[a-z])", lambda _: f"{program} ", line[2:], count=1)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=directory,
+            env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "100"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        printed += f"{line}\n{done.stdout}"
+    assert printed.rstrip() == snippet.code.rstrip(), snippet.place
+
+
+def compare(snippet: Snippet, printed: str) -> None:
+    shown = snippet.shown or ""
+    assert printed.rstrip() == shown.rstrip(), f"{snippet.place} shows something else"
+
+
+def test_every_snippet_is_tested_or_says_why_not() -> None:
+    untested = [
+        snippet.place
+        for page in PAGES
+        for snippet in snippets(page)
+        if snippet.language == "console" and snippet.marker is None
+    ]
+    assert not untested
+
+
+def test_every_block_names_its_language() -> None:
+    """A block without a language would not be looked at."""
+    unnamed = [
+        snippet.place
+        for page in PAGES
+        for snippet in snippets(page)
+        if snippet.language not in (*RUN, "text", "mermaid", "ini", "sh")
+    ]
+    assert not unnamed
+
+
+MENTIONED: Final = re.compile(r"`((?:trioresource|tests|examples|docs)/[\w./-]+)(?:::(\w+))?`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_tests_that_are_mentioned_exist(page: Path) -> None:
+    missing = []
+    for file, function in MENTIONED.findall(page.read_text(encoding="utf-8")):
+        path = ROOT / file
+        if not path.exists() or (function and f"def {function}(" not in path.read_text()):
+            missing.append(f"{file}::{function}" if function else file)
+    assert not missing

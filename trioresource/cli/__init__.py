@@ -1,0 +1,1 @@
+"""The ``trioresource`` command; needs the packages of ``trioresource[cli]``."""
