@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo "$$python" && break; done)
 
-DEMO = $(BIN)/trioresource run examples/quickstart.toml --for 20
+DEMO = $(BIN)/trioresource run examples/quickstart.toml --plain --for 8
 PYTEST_ARGS ?=
 
 # The floors that carry the guarantees, and the least coverage (with branches) of each, in percent.
@@ -22,7 +22,7 @@ COVERAGE_MIN = 95
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/.installed-cli ## run the example cluster for 20 seconds
+demo: $(VENV)/.installed-cli ## run the example cluster for 8 seconds
 	$(DEMO)
 
 test: $(VENV)/.installed-dev ## run the tests and check the coverage

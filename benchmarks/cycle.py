@@ -36,7 +36,7 @@ def run(effort: Effort) -> Iterator[Row]:
         pairs = trio.run(_in_monitor, effort, size)
         rows.append(_row(pairs, f"{size:,} idle neighbours in the monitor", None))
         yield rows[-1]
-    yield from flatness(iter(rows), NAME, "cost of a life")
+    yield from flatness(rows, "cost of a life")
 
 
 def _row(pairs: Pairs, what: str, bar: float | None) -> Row:

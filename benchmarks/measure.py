@@ -30,11 +30,6 @@ class Effort:
     """How many resources come online at once."""
     pending_runs: int = 5
 
-    def pairs_of(self, size: int) -> int:
-        """Fewer pairs where one half is long already, and so an average in itself."""
-        return max(5, self.pairs // 4) if size >= 100_000 else self.pairs
-
-
 FULL = Effort()
 QUICK = Effort(pairs=5, cycles=200, sizes=(1_000, 10_000), pending_runs=1)
 
@@ -49,23 +44,22 @@ class Row:
     ours: float | None = None
     other: float | None = None
     """The median of what it is compared with, in the same unit as ``ours``."""
-    result: float = 0.0
+    result: float | None = None
     """The median over the pairs of what is held against the bar."""
     result_unit: str = "x"
-    low: float = 0.0
+    low: float | None = None
     """A quarter of the pairs lie below."""
-    high: float = 0.0
+    high: float | None = None
     """A quarter of the pairs lie above."""
     pairs: int = 0
     bar: float | None = None
     """The most that ``result`` may be; None where it is told for information."""
     note: str = ""
-    skipped: bool = False
 
     @property
     def met(self) -> bool:
         """Whether the bar is not missed."""
-        return self.skipped or self.bar is None or self.result <= self.bar
+        return self.result is None or self.bar is None or self.result <= self.bar
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -131,6 +125,14 @@ def row_of_values(values: Sequence[float], row: Row) -> Row:
     return _row(values, row)
 
 
+def row_of_size(
+    values: Sequence[float], *, benchmark: str, what: str, unit: str, scale: float = 1
+) -> Row:
+    """The row for what ours costs alone, for a comparison of sizes that follows."""
+    ours = statistics.median(values) * scale
+    return Row(benchmark=benchmark, what=what, unit=unit, ours=ours, pairs=len(values))
+
+
 def _row(results: Sequence[float], row: Row) -> Row:
     low, _, high = statistics.quantiles(results, n=4) if len(results) > 1 else [results[0]] * 3
     return attrs.evolve(
@@ -138,27 +140,21 @@ def _row(results: Sequence[float], row: Row) -> Row:
     )
 
 
-def flatness(rows: Iterator[Row], benchmark: str, what: str) -> list[Row]:
-    """How much more each size costs than the smallest one; at most 1.2 times as much."""
+def flatness(rows: Sequence[Row], what: str) -> Iterator[Row]:
+    """How much more each size costs than the smallest one: at most 1.2 times as much."""
     first, *others = rows
-    assert first.ours is not None
-    return [
-        Row(
-            benchmark=benchmark,
-            what=f"{what}: {row.what.split()[0]} against {first.what.split()[0]}",
+    for row in others:
+        assert first.ours is not None
+        assert row.ours is not None
+        yield Row(
+            benchmark=row.benchmark,
+            what=f"{what}, {row.what.split()[0]} / {first.what.split()[0]} of them",
             unit=row.unit,
             ours=row.ours,
             other=first.ours,
             result=row.ours / first.ours,
-            low=row.ours / first.ours,
-            high=row.ours / first.ours,
-            pairs=1,
             bar=1.2,
-            note="medians of two runs",
         )
-        for row in others
-        if row.ours is not None
-    ]
 
 
 @final

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 import trio
 import trio.testing
 
-from benchmarks.measure import Row, flatness, row_of_ratios
-from benchmarks.sides import Polled, bring_online, consumed_monitor
+from benchmarks.measure import flatness, row_of_ratios, row_of_size
+from benchmarks.sides import Polled, consumed_monitor
 from trioresource import PollIntervals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.measure import Effort, Pairs
+    from benchmarks.measure import Effort, Pairs, Row
 
 NAME = "poll"
 TITLE = "a poll of looks_alive / one turn of a task that loops over trio.sleep"
@@ -30,42 +30,43 @@ _INTERVAL: Final = 1_000.0
 
 def run(effort: Effort) -> Iterator[Row]:
     """All due together, for each number of resources; and each at an instant of its own."""
-    rows: list[Row] = []
-    for size in effort.sizes:
-        pairs = _measure(effort.pairs_of(size), size, spread=False)
-        rows.append(_row(pairs, f"{size:,} due together", BAR))
+    first, *others = effort.sizes
+    rows = [_row(_measure(effort.pairs, first), f"{first:,} due together", BAR)]
+    yield rows[0]
+    for size in others:
+        polls = [ours for ours, _ in _measure(effort.pairs, size, bare=False)]
+        what = f"{size:,} due together"
+        rows.append(row_of_size(polls, benchmark=NAME, what=what, unit="us", scale=1e6))
         yield rows[-1]
-    yield from flatness(iter(rows), NAME, "cost of a poll")
-    size = effort.sizes[0]
-    pairs = _measure(effort.pairs, size, spread=True)
-    yield _row(pairs, f"{size:,} each at its own instant", None)
+    yield from flatness(rows, "cost of a poll")
+    pairs = _measure(effort.pairs, first, spread=True)
+    yield _row(pairs, f"{first:,} each at its own instant", None)
 
 
 def _row(pairs: Pairs, what: str, bar: float | None) -> Row:
     return row_of_ratios(pairs, benchmark=NAME, what=what, unit="us", scale=1e6, bar=bar)
 
 
-def _measure(pairs: int, size: int, *, spread: bool) -> Pairs:
+def _measure(pairs: int, size: int, *, spread: bool = False, bare: bool = True) -> Pairs:
     clock = trio.testing.MockClock(autojump_threshold=0)
-    return trio.run(_poll, pairs, size, spread, clock=clock)
-
-
-async def _poll(pairs: int, size: int, spread: bool) -> Pairs:
-    poll = PollIntervals(looks_alive=_INTERVAL, is_alive=1e9)
     apart = _INTERVAL / 4 / size if spread else 0.0
+    return trio.run(_poll, pairs, size, apart, bare, clock=clock)
+
+
+async def _poll(pairs: int, size: int, apart: float, bare: bool) -> Pairs:
+    poll = PollIntervals(looks_alive=_INTERVAL, is_alive=1e9)
     found: Pairs = []
     async with trio.open_nursery() as nursery, consumed_monitor() as (monitor, drain):
         begun = trio.current_time()
         hosted = [await monitor.host(f"r{number}", Polled, poll=poll) for number in range(size)]
         for number, one in enumerate(hosted):
-            if spread:
+            if apart:
                 await trio.sleep_until(begun + number * apart)
             await one.online()
         await drain.emptied()
-        first = begun + _INTERVAL / 2
-        for number in range(size):
-            nursery.start_soon(_loop, first + number * apart)
-        # Half way from the bare tasks' first wake-up to the first polls.
+        for number in range(size if bare else 0):
+            nursery.start_soon(_loop, begun + _INTERVAL / 2 + number * apart)
+        # After the bare tasks' first wake-up, before the first polls.
         edge = begun + _INTERVAL * 7 / 8
         await trio.sleep_until(edge)
 

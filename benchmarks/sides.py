@@ -54,9 +54,9 @@ async def consumed_monitor() -> AsyncGenerator[tuple[ResourceMonitor, Drain], No
 
 
 @asynccontextmanager
-async def consumed_cluster() -> AsyncGenerator[Cluster, None]:
+async def consumed_cluster(*, history: int = 1000) -> AsyncGenerator[Cluster, None]:
     """A cluster with a subscriber."""
-    async with trio.open_nursery() as nursery, open_cluster() as cluster:
+    async with trio.open_nursery() as nursery, open_cluster(history=history) as cluster:
         with cluster.subscribe(buffer=1_000_000) as events:
             nursery.start_soon(_receive, events)
             yield cluster

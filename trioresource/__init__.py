@@ -1,5 +1,6 @@
 """High availability for Trio programs: resources with the lifecycle of failover clusters."""
 
+from .checks import BackgroundCheck as BackgroundCheck
 from .cluster import Applied as Applied
 from .cluster import Cluster as Cluster
 from .cluster import Group as Group
@@ -22,7 +23,6 @@ from .errors import StoreUnavailable as StoreUnavailable
 from .errors import TrioResourceError as TrioResourceError
 from .errors import UnknownControlCode as UnknownControlCode
 from .errors import UnknownType as UnknownType
-from .handler import BackgroundCheck as BackgroundCheck
 from .handler import FailureSignal as FailureSignal
 from .handler import OnlineScope as OnlineScope
 from .handler import ResourceHandler as ResourceHandler

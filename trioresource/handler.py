@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final, get_args, get_origin
 
 import attrs
-import trio
 
 from .errors import UnknownControlCode
 from .model.policy import Deadlines, PollIntervals
@@ -395,59 +394,6 @@ def service(fn: Callable[..., Awaitable[object]], *args: Any) -> Service:
         Something to give to ``cluster.add`` or ``monitor.host`` as the handler.
     """
     return Service(fn, args)
-
-
-@final
-class BackgroundCheck:
-    """A slow check that runs in the background and answers with its last verdict.
-
-    For an ``is_alive`` that would take too long: start ``run`` in the scope, and
-    return ``verdict()`` from ``is_alive``.
-
-    Args:
-        check: the check; True is well, False is failed, an exception is "can not tell".
-        every: seconds from the end of one check to the start of the next.
-        stale_after: seconds after which a verdict no longer counts; by default three
-            times ``every``.
-    """
-
-    def __init__(
-        self,
-        check: Callable[[], Awaitable[bool]],
-        *,
-        every: float,
-        stale_after: float | None = None,
-    ) -> None:
-        self._check = check
-        self._every = every
-        self._stale_after = 3 * every if stale_after is None else stale_after
-        self._answer: bool | Exception | None = None
-        self._at = -float("inf")
-
-    async def run(self) -> None:
-        """Check again and again until cancelled."""
-        while True:
-            answer: bool | Exception
-            try:
-                answer = await self._check()
-            except Exception as error:
-                answer = error
-            self._answer, self._at = answer, trio.current_time()
-            await trio.sleep(self._every)
-
-    def verdict(self) -> bool:
-        """The last answer of the check.
-
-        Raises:
-            TimeoutError: there is none yet, or it is too old.
-            Exception: what the check raised.
-        """
-        age = trio.current_time() - self._at
-        if self._answer is None or age > self._stale_after:
-            raise TimeoutError(f"no answer of the background check for {age:.1f} s")
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return self._answer
 
 
 # A base class without an argument of its own still needs the information of a type.

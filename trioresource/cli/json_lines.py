@@ -71,9 +71,9 @@ class JsonReporter:
         online = [name for name, row in self._view.rows.items() if row.state.value == "online"]
         await self._now("ready", online=online)
 
-    async def stopping(self, reason: str) -> None:
+    async def stopping(self, reason: str, terminating: bool = False) -> None:
         """Tell why it ends."""
-        await self._now("stopping", reason=reason)
+        await self._now("stopping", reason=reason, terminating=terminating)
 
     async def ended(self, ending: Ending) -> None:
         """Tell what was down meanwhile, and the exit status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final, final
 
 import trio
@@ -13,7 +14,7 @@ from ..model.states import ResourceState
 from . import words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
 
@@ -55,7 +56,6 @@ class LiveReporter:
         self._console = console
         self._cluster: Cluster | None = None
         self._note = ""
-        self._drawing = trio.Lock()
         # What does not fit is left out, and the table says so.
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
@@ -65,11 +65,7 @@ class LiveReporter:
 
     async def started(self) -> None:
         """Draw the first picture."""
-        await self._in_thread_start()
-
-    async def _in_thread_start(self) -> None:
-        async with self._drawing:
-            await trio.to_thread.run_sync(self._live.start, abandon_on_cancel=True)
+        await self._in_thread(self._live.start)
 
     async def show(self, events: Sequence[ClusterEvent | Missed]) -> None:
         """Draw how it is now; what follows within a moment is drawn together."""
@@ -82,9 +78,10 @@ class LiveReporter:
         """The table says it already."""
         await trio.lowlevel.checkpoint()
 
-    async def stopping(self, reason: str) -> None:
+    async def stopping(self, reason: str, terminating: bool = False) -> None:
         """Say why it ends, below the table."""
-        self._note = reason
+        again = "terminating" if terminating else "going offline; a signal now terminates at once"
+        self._note = f"{reason}: {again}"
         await self._draw()
 
     async def ended(self, ending: Ending) -> None:
@@ -92,19 +89,21 @@ class LiveReporter:
         self._note = ""
         await self._draw()
         await self.close()
-        for line in (*self._view.summary(), *ending.mistakes):
-            text = Text(line)
-            await trio.to_thread.run_sync(self._console.print, text, abandon_on_cancel=True)
+        text = Text("\n".join((*self._view.summary(), *ending.mistakes)))
+        if text:
+            await self._in_thread(self._console.print, text)
 
     async def close(self) -> None:
         """Give the terminal back, unless it is halted."""
-        with trio.move_on_after(1, shield=True):
-            await trio.to_thread.run_sync(self._live.stop, abandon_on_cancel=True)
+        await self._in_thread(self._live.stop)
 
     async def _draw(self) -> None:
-        picture = self._table()
-        async with self._drawing:
-            await trio.to_thread.run_sync(self._show, picture, abandon_on_cancel=True)
+        await self._in_thread(self._show, self._table())
+
+    async def _in_thread(self, fn: Callable[..., object], *args: object) -> None:
+        # A terminal that has gone is no reason to stop: a signal will follow.
+        with contextlib.suppress(OSError):
+            await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=True)
 
     def _show(self, picture: Table) -> None:
         self._live.update(picture, refresh=True)

@@ -48,9 +48,10 @@ class PlainReporter:
         """Say how many came online."""
         await self._writer.write(self._stamped(trio.current_time(), "", self._view.headline()))
 
-    async def stopping(self, reason: str) -> None:
+    async def stopping(self, reason: str, terminating: bool = False) -> None:
         """Say why it ends."""
-        await self._writer.write(self._stamped(trio.current_time(), "", reason))
+        what = f"{'terminating' if terminating else 'going offline'} ({reason})"
+        await self._writer.write(self._stamped(trio.current_time(), "", what))
 
     async def ended(self, ending: Ending) -> None:
         """Say what was down meanwhile, and why the exit status is not 0."""

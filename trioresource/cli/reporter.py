@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Protocol, final
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from ..model.events import ClusterEvent, Missed
+
+_LOGGER = logging.getLogger("trioresource.cli")
 
 
 @final
@@ -27,7 +30,7 @@ class Ending:
 
 
 class Reporter(Protocol):
-    """Shows a run. Its methods are called by one task, except ``stopping``."""
+    """Shows a run. One task calls its methods, one after the other."""
 
     async def started(self) -> None:
         """The cluster is there; nothing has been added yet."""
@@ -41,8 +44,8 @@ class Reporter(Protocol):
         """Everything that should start is online, or has failed."""
         ...
 
-    async def stopping(self, reason: str) -> None:
-        """The cluster begins to go offline, or is terminated."""
+    async def stopping(self, reason: str, terminating: bool = False) -> None:
+        """The cluster begins to go offline, or what is left of it is terminated."""
         ...
 
     async def ended(self, ending: Ending) -> None:
@@ -65,20 +68,23 @@ class Writer:
     def __init__(self, stream: TextIO) -> None:
         stream.flush()
         self._descriptor = stream.fileno()
-        self._turn = trio.Lock()
+        self._lost = False
 
     async def write(self, text: str) -> None:
-        """Write all of it, after what others are writing.
+        """Write all of it.
 
-        Cancellation leaves the thread behind that waits for the reader.
-
-        Raises:
-            BrokenPipeError: nobody will ever read it.
+        Where that is not possible any more (nobody reads it, the disk is full), the
+        cluster goes on without. Cancellation leaves the thread behind that waits for the
+        reader.
         """
-        if not text:
+        if not text or self._lost:
+            await trio.lowlevel.checkpoint()
             return
-        async with self._turn:
+        try:
             await trio.to_thread.run_sync(self._write, text, abandon_on_cancel=True)
+        except OSError as error:
+            self._lost = True
+            _LOGGER.warning("what happens is no longer shown: %s", error.strerror)
 
     def _write(self, text: str) -> None:
         data = text.encode(errors="backslashreplace")

@@ -6,12 +6,12 @@ import enum
 import logging
 import signal
 import sys
+from collections import deque
 from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, final
 
-import attrs
 import trio
 from rich.console import Console
 from rich.logging import RichHandler
@@ -42,6 +42,8 @@ _BUFFER: Final = 10_000
 """So many events may wait for a stalled terminal; others are counted and left out."""
 _LAST_WORDS: Final = 5.0
 """Seconds to write what is left when the cluster has gone."""
+_MOST_AT_ONCE: Final = 1000
+"""Events that are shown together at most."""
 _TICK: Final = 1.0
 """Seconds after which the display is brought up to date though nothing happened."""
 
@@ -78,10 +80,9 @@ def run_file(file: Path, *, seconds: float | None, mode: Mode) -> int:
         with _logging(console if live else None), ServiceManager() as manager:
             return trio.run(_run, config, seconds, manager, mode, console if live else None)
     except BaseExceptionGroup as group:
-        # Trio wraps what comes out of its nurseries.
-        for kind in (BrokenPipeError, KeyboardInterrupt):
-            if group.split(kind)[1] is None:
-                raise kind from None
+        # Ctrl-C before signals are obeyed, wrapped by Trio's nurseries.
+        if group.split(KeyboardInterrupt)[1] is None:
+            raise KeyboardInterrupt from None
         raise
 
 
@@ -96,11 +97,13 @@ def _logging(console: Console | None) -> Iterator[None]:
         handler = RichHandler(console=console, show_path=False, show_time=False)
     queue: SimpleQueue[Any] = SimpleQueue()
     listener = QueueListener(queue, handler)
-    logging.basicConfig(level=logging.WARNING, handlers=[QueueHandler(queue)], format="%(message)s")
+    root, inlet = logging.getLogger(), QueueHandler(queue)
+    root.addHandler(inlet)
     listener.start()
     try:
         yield
     finally:
+        root.removeHandler(inlet)
         listener.stop()
 
 
@@ -122,12 +125,13 @@ async def _run(
     try:
         return await _Run(config, view, reporter, manager).run(seconds)
     finally:
-        await reporter.close()
+        with trio.move_on_after(_LAST_WORDS, shield=True):
+            await reporter.close()
 
 
 @final
 class _Run:
-    """One run; its parts share the view, the reporter and what went wrong."""
+    """One run; its tasks share the view, the reporter and what went wrong."""
 
     def __init__(
         self, config: ClusterConfig, view: View, reporter: Reporter, manager: ServiceManager
@@ -137,35 +141,47 @@ class _Run:
         self._reporter = reporter
         self._manager = manager
         self._body = trio.CancelScope()
+        self._idle = trio.CancelScope()
+        """Around the wait for the next event."""
+        self._settled = False
+        """Everything that should start is online, or has failed."""
+        self._notes: deque[tuple[str, bool]] = deque()
+        """What is still to be told to the reporter's ``stopping``."""
+        self._all_shown = trio.Event()
+        self._signals: list[str] = []
         self._mistakes: list[str] = []
-        self._interrupted = False
 
     async def run(self, seconds: float | None) -> int:
-        deadline = self._config.shutdown_deadline
+        """Run it until a signal comes or the time is over."""
+        bound = self._config.shutdown_deadline
         async with trio.open_nursery() as nursery:
-            async with open_cluster(shutdown_deadline=deadline) as cluster:
+            async with open_cluster(shutdown_deadline=bound) as cluster:
                 if isinstance(self._reporter, LiveReporter):
                     self._reporter.watch(cluster)
-                await nursery.start(self._obey_signals, cluster, nursery)
-                await nursery.start(self._follow, cluster, nursery)
+                # Both are needed until the cluster has closed.
+                await nursery.start(self._obey_signals, cluster)  # noqa: ASYNC111
+                await nursery.start(self._follow, cluster)  # noqa: ASYNC111
                 if seconds is not None:
                     self._body.deadline = trio.current_time() + seconds
                 with self._body:
                     await self._stay(cluster)
-                self._begin_end(cluster, nursery, seconds)
-            if trio.current_time() - (self._view.ending or 0) >= deadline:
-                self._mistakes.append(f"terminated: not offline within {deadline:g} s")
-            nursery.cancel_scope.deadline = trio.current_time() + _LAST_WORDS
-        return ExitStatus.FAILED if self._mistakes else ExitStatus.OK
+                ending = self._view.ending = trio.current_time()
+                self._begin_end(cluster, seconds)
+            if trio.current_time() - ending >= bound:
+                self._mistakes.append(f"terminated: not offline within {bound:g} s")
+            with trio.move_on_after(_LAST_WORDS):
+                await self._all_shown.wait()
+                await self._reporter.ended(self._ending())
+            nursery.cancel_scope.cancel()
+        return self._ending().status
 
     async def _stay(self, cluster: Cluster) -> None:
         try:
             wanted = await load(cluster, self._config)
         except Exception as error:
             # What an author's `open` raised: it may be anything, and is no bug here.
-            notes = getattr(error, "__notes__", ["the cluster could not be loaded"])
-            reason = one_line(f"{notes[-1]}: {type(error).__name__}: {error}")
-            self._mistakes.append(reason)
+            note = getattr(error, "__notes__", ["the cluster could not be loaded"])[-1]
+            self._mistakes.append(one_line(f"{note}: {type(error).__name__}: {error}"))
             return
         for resource in wanted:
             try:
@@ -173,27 +189,37 @@ class _Run:
             except TrioResourceError:
                 continue  # Its failure has been told.
         self._manager.ready()
-        await self._reporter.ready()
+        self._settled = True
+        self._idle.cancel()
         await trio.sleep_forever()
 
-    def _begin_end(self, cluster: Cluster, nursery: trio.Nursery, seconds: float | None) -> None:
-        self._view.ending = trio.current_time()
+    def _begin_end(self, cluster: Cluster, seconds: float | None) -> None:
+        """Note what is not as it should be, before everything goes offline."""
         self._manager.stopping()
         for resource in cluster.resources.values():
             if resource.desired is DesiredState.OFFLINE or resource.state is ResourceState.ONLINE:
                 continue
-            if self._interrupted and resource.state is ResourceState.ONLINE_PENDING:
-                continue  # Whoever interrupts it takes it as it is.
+            if self._signals and resource.state.is_pending:
+                continue  # Who interrupts it can not ask for more.
             self._mistakes.append(f"{resource.name} was {resource.state.value}, not online")
-        if not self._interrupted and not self._mistakes and seconds is not None:
-            nursery.start_soon(self._reporter.stopping, f"going offline after {seconds:g} s")
+        if self._body.cancel_called and not self._signals:
+            self._tell(f"{seconds:g} s are over")
+
+    def _tell(self, reason: str, terminating: bool = False) -> None:
+        self._notes.append((reason, terminating))
+        self._idle.cancel()
+
+    def _ending(self) -> Ending:
+        mistakes = (*self._mistakes, *self._view.failed_at_end)
+        return Ending(status=ExitStatus.FAILED if mistakes else ExitStatus.OK, mistakes=mistakes)
 
     # --- beside it ---------------------------------------------------------------------
 
-    async def _obey_signals(
-        self, cluster: Cluster, nursery: trio.Nursery, task_status: trio.TaskStatus[None]
-    ) -> None:
-        """End the run upon the first signal, and terminate everything upon the second."""
+    async def _obey_signals(self, cluster: Cluster, task_status: trio.TaskStatus[None]) -> None:
+        """End the run upon the first signal, terminate everything upon the second.
+
+        Not left to ``open_cluster``: the exit status must tell one from the other.
+        """
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             # Without this, closing the terminal would leave every process behind.
@@ -202,4 +228,40 @@ class _Run:
             task_status.started()
             async for number in signals:
                 name = signal.Signals(number).name
-                ...
+                self._signals.append(name)
+                first = not self._body.cancel_called
+                self._body.cancel()
+                if not first:
+                    self._mistakes.append(f"terminated by {name}")
+                    cluster.terminate_all()
+                self._tell(name, not first)
+
+    async def _follow(self, cluster: Cluster, task_status: trio.TaskStatus[None]) -> None:
+        """Show what happens, until the cluster is closed and all has been shown."""
+        told = False
+        with cluster.subscribe(buffer=_BUFFER) as subscription:
+            task_status.started()
+            await self._reporter.started()
+            while (events := await self._next(subscription)) is not None:
+                while self._notes:
+                    await self._reporter.stopping(*self._notes.popleft())
+                await self._reporter.show(events)
+                self._manager.status(self._view.headline())
+                if self._settled and not told:
+                    told = True
+                    await self._reporter.ready()
+        self._all_shown.set()
+
+    async def _next(self, subscription: Subscription) -> list[ClusterEvent | Missed] | None:
+        """What has happened, or nothing after a moment; None at the end."""
+        events: list[ClusterEvent | Missed] = []
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + _TICK) as self._idle:
+                events.append(await subscription.receive())
+            while len(events) < _MOST_AT_ONCE:
+                events.append(subscription.receive_nowait())
+        except trio.WouldBlock:
+            return events
+        except trio.EndOfChannel:
+            return None
+        return events

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, final
 
 import trio
@@ -301,7 +301,8 @@ class Resource:
                 hosted.apply_properties()
             except Exception as error:
                 # As for every other entry point: the resource has failed, nothing else.
-                hosted.fail(f"properties_changed raised {error!r}")
+                with suppress(InvalidStateError):
+                    hosted.fail(f"properties_changed raised {error!r}")
                 return Applied.AT_NEXT_ONLINE
             return Applied.NOW
         return Applied.AT_NEXT_ONLINE

@@ -174,11 +174,12 @@ class Cluster:
             InvalidStateError: it is neither offline nor failed, others depend on it, or
                 it is being removed already.
             ResourceLocked: it is locked.
+            ResourceStuck: its last attempt does not end; it stays.
             Exception: what the handler's ``close`` raised; it is forgotten all the same.
         """
         member = self._engine.members[name]
         self._commands.check([member])
-        if member.is_active or member.state.is_active:
+        if member.hosted.state.is_active or member.state.is_active:
             raise InvalidStateError(f"{name} is {member.state.value}; take it offline first")
         if member.dependents:
             names = ", ".join(one.name for one in member.dependents)

@@ -124,3 +124,11 @@ class ProbeInconclusive:
 
 Report = StateChange | FailureReport | Progress | ProbeInconclusive | AttemptStuck | AttemptEnded
 """Everything a monitor may send."""
+
+
+def describe_error(error: BaseException) -> str:
+    """An exception in one line, with the leaves of a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(describe_error(leaf) for leaf in error.exceptions)
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

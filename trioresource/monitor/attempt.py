@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import enum
 import functools
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import trio
 
 from ..errors import PropertyError
 from ..handler import FailureSignal, OnlineScope, ResourceHandler
-from ..model.reports import FailureReason
+from ..model.reports import FailureReason, describe_error
+from .contents import Background, Contexts
 from .tasktree import is_within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
+    from .instance import Instance
     from .probe import Probe
-    from .resource import HostedResource
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Phase(enum.Enum):
 
 @final
 class Attempt(OnlineScope):
-    """One online..offline span of a resource; made by ``HostedResource`` alone."""
+    """One online..offline span of a resource; made by ``Instance``."""
 
     __slots__ = (
         "_cancel_scope",
@@ -67,7 +67,7 @@ class Attempt(OnlineScope):
         "task",
     )
 
-    def __init__(self, hosted: HostedResource, epoch: int) -> None:
+    def __init__(self, hosted: Instance, epoch: int) -> None:
         self.hosted = hosted
         self._epoch = epoch
         self.phase = Phase.QUEUED
@@ -81,7 +81,7 @@ class Attempt(OnlineScope):
         self.probe: Probe | None = None
         # Made when the task starts: an attempt that is over before needs neither.
         self._cancel_scope: trio.CancelScope | None = None
-        self._contexts: _Contexts | None = None
+        self._contexts: Contexts | None = None
         self._signal: str | None = None
         self.stop_asked = False
         self._parked = False
@@ -117,7 +117,7 @@ class Attempt(OnlineScope):
     def start_soon(
         self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
     ) -> None:
-        background = _Background(self, fn, args)
+        background = Background(self, fn, args)
         self.hosted.home.start_soon(
             self._open_nursery(), background.run, name=self._task_name(fn, name)
         )
@@ -126,7 +126,7 @@ class Attempt(OnlineScope):
     async def start(
         self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
     ) -> Any:
-        background = _Background(self, fn, args)
+        background = Background(self, fn, args)
         value = await self._open_nursery().start(
             background.run_started, name=self._task_name(fn, name)
         )
@@ -221,6 +221,11 @@ class Attempt(OnlineScope):
         else:
             self.hosted.attempt_stuck(self)
 
+    @property
+    def is_going_off(self) -> bool:
+        """Whether it is ending in good order, so that its tasks may end too."""
+        return self.phase is Phase.STOPPING or self.phase is Phase.LEAVING
+
     async def wait_ended(self) -> None:
         """Wait until no task and no context of the attempt is left."""
         if self.phase is Phase.ENDED:
@@ -262,7 +267,7 @@ class Attempt(OnlineScope):
 
     async def _live(self) -> None:
         self._cancel_scope = trio.CancelScope()
-        self._contexts = _Contexts()
+        self._contexts = Contexts()
         try:
             with self._cancel_scope:
                 await trio.lowlevel.checkpoint_if_cancelled()
@@ -368,7 +373,7 @@ class Attempt(OnlineScope):
         if self._cancel_scope is not None:
             self._cancel_scope.cancel()
 
-    def _open_contexts(self) -> _Contexts:
+    def _open_contexts(self) -> Contexts:
         if self._contexts is None:
             raise RuntimeError(f"{self.name}: the attempt is over; nothing can be entered in it")
         return self._contexts
@@ -384,125 +389,3 @@ class Attempt(OnlineScope):
                 fn = fn.func
             name = str(getattr(fn, "__qualname__", fn))
         return f"{self.name}#{self._epoch} {name}"
-
-
-@final
-class _Contexts:
-    """The exit stack of an attempt, made when there is something to put on it."""
-
-    __slots__ = ("_stack",)
-
-    def __init__(self) -> None:
-        self._stack: AsyncExitStack | None = None
-
-    @property
-    def stack(self) -> AsyncExitStack:
-        if self._stack is None:
-            self._stack = AsyncExitStack()
-        return self._stack
-
-    async def __aenter__(self) -> None:
-        pass
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        if self._stack is None:
-            return False
-        # Bounded by the terminate deadline, and shielded where the contexts shield.
-        return bool(await self._stack.__aexit__(kind, error, traceback))  # noqa: ASYNC102
-
-
-@final
-class _Background:
-    """A task of an attempt, whose end is a failure until it is asked for."""
-
-    __slots__ = ("_args", "_attempt", "_ended", "_fn", "_scope", "_started")
-
-    def __init__(
-        self, attempt: Attempt, fn: Callable[..., Awaitable[object]], args: tuple[Any, ...]
-    ) -> None:
-        self._attempt = attempt
-        self._fn = fn
-        self._args = args
-        self._scope = trio.CancelScope()
-        self._ended = trio.Event()
-        self._started = True
-
-    async def run(self) -> None:
-        await self._watch(functools.partial(self._fn, *self._args))
-
-    async def run_started(  # noqa: ASYNC128 - the handler's function calls started()
-        self, *, task_status: trio.TaskStatus[Any]
-    ) -> None:
-        self._started = False
-        status = _StartedStatus(self, task_status)
-        await self._watch(functools.partial(self._fn, *self._args, task_status=status))
-
-    async def _watch(self, fn: Callable[[], Awaitable[object]]) -> None:
-        try:
-            with self._scope:
-                await trio.lowlevel.checkpoint_if_cancelled()
-                await fn()
-        except Exception as error:
-            if not self._started:
-                # The one who waits in start() gets it.
-                raise
-            self._attempt.crashed(
-                FailureReason.TASK_CRASHED, f"{self._name}: {describe_error(error)}", error
-            )
-        else:
-            asked = self._attempt.phase in (Phase.STOPPING, Phase.LEAVING)
-            if self._started and not asked and not self._scope.cancel_called:
-                self._attempt.crashed(FailureReason.TASK_RETURNED, self._name, None)
-        finally:
-            self._ended.set()
-
-    def mark_started(self) -> None:
-        self._started = True
-
-    async def stop(self) -> None:
-        """Cancel the task and wait for its end, as its place in the order demands.
-
-        Shielded, so that what was entered before the task started outlives it also when
-        the attempt is cancelled. Bounded by the attempt's terminate deadline, after
-        which the attempt is stuck in any case and the rest is left.
-        """
-        self._scope.cancel()
-        deadline = trio.current_time() + self._attempt.hosted.deadlines.terminate
-        with trio.CancelScope(deadline=deadline, shield=True):
-            await self._ended.wait()
-
-    @property
-    def hosted(self) -> HostedResource:
-        return self._attempt.hosted
-
-    @property
-    def _name(self) -> str:
-        return str(getattr(self._fn, "__qualname__", self._fn))
-
-
-@final
-class _StartedStatus:
-    """Passes ``started`` on and remembers that it was called."""
-
-    __slots__ = ("_background", "_status")
-
-    def __init__(self, background: _Background, status: trio.TaskStatus[Any]) -> None:
-        self._background = background
-        self._status = status
-
-    def started(self, value: Any = None) -> None:
-        self._status.started(value)
-        self._background.mark_started()
-
-
-def describe_error(error: BaseException) -> str:
-    """An exception in one line, with the leaves of a group."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(describe_error(leaf) for leaf in error.exceptions)
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

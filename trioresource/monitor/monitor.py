@@ -11,11 +11,12 @@ import trio
 from ..errors import InvalidStateError, TrioResourceError
 from ..model.policy import DEFAULT_POLL_INTERVALS, Deadlines, PollIntervals
 from ..model.properties import read_properties
-from .attempt import describe_error
+from ..model.reports import describe_error
 from .clock import Clock, KeyT
 from .home import Home, open_shielded_nursery
+from .instance import Lanes
 from .polling import Polling
-from .resource import HostedResource, Lanes
+from .resource import HostedResource
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:

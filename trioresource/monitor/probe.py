@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from ..model.reports import FailureReason
-from .attempt import Attempt, Phase, describe_error
+from ..model.reports import FailureReason, describe_error
+from .attempt import Attempt, Phase
 
 if TYPE_CHECKING:
     from ..model.policy import PollIntervals

@@ -49,6 +49,16 @@ class SoftWait:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
+async def wait_soft(waiters: list[SoftWait], lane: Lane[SoftWait]) -> None:
+    """Stand in the list of those who wait to be woken, for no longer than the lane's delay."""
+    waiter = SoftWait()
+    waiters.append(waiter)
+    try:
+        await waiter.wait(lane)
+    finally:
+        waiters.remove(waiter)
+
+
 @final
 class Watched(Generic[T]):
     """A value that tasks can wait for; all use of trio-util's AsyncValue is here."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, final
 
 import trio
 
-from .resource import HostedResource
+from .instance import Instance
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -42,7 +42,7 @@ class Watchdog:
         self._limiter = trio.CapacityLimiter(1)
         # Real time: what is watched here is the loop that keeps Trio's time.
         self._beat = time.monotonic()  # noqa: TID251
-        self._culprit: tuple[HostedResource, str] | None = None
+        self._culprit: tuple[Instance, str] | None = None
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -89,13 +89,13 @@ class Watchdog:
             hosted.blocked_the_loop(f"for more than {self._limit:g} s at {where}")
 
 
-def _find_resource(frame: FrameType | None) -> HostedResource | None:
+def _find_resource(frame: FrameType | None) -> Instance | None:
     """Whose handler runs in this frame, or was called by it."""
     while frame is not None:
         if str(frame.f_globals.get("__name__", "")).startswith(f"{__package__}."):
             for name in ("attempt", "self"):
                 hosted = getattr(frame.f_locals.get(name), "hosted", None)
-                if isinstance(hosted, HostedResource):
+                if isinstance(hosted, Instance):
                     return hosted
         frame = frame.f_back
     return None

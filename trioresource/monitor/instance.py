@@ -1,0 +1,315 @@
+"""One hosted instance as its attempts see it: state, timers, reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+
+from ..model.properties import Properties, read_properties
+from ..model.reports import (
+    AttemptEnded,
+    AttemptStuck,
+    FailureReason,
+    FailureReport,
+    ProbeInconclusive,
+    Progress,
+    StateChange,
+    describe_error,
+)
+from ..model.states import ResourceState
+from .attempt import Attempt, Phase
+from .gate import EntryGate
+from .tasktree import format_task_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..handler import ResourceHandler, ResourceType
+    from ..model.policy import Deadlines
+    from .clock import Lane
+    from .home import Home
+    from .polling import Polling
+    from .waiting import SoftWait, Watched
+
+_RS = ResourceState
+
+
+@attrs.frozen
+class Lanes:
+    """The timers of all resources with the same deadlines."""
+
+    soft: Lane[SoftWait]
+    pending: Lane[Attempt]
+    terminate: Lane[Attempt]
+
+
+@attrs.define
+class Counts:
+    """What has been counted for one resource since it was hosted."""
+
+    looks_alive: int = 0
+    is_alive: int = 0
+    suspicions: int = 0
+    inconclusive: int = 0
+    failures: int = 0
+    probe_seconds: float = 0.0
+
+
+class Instance:
+    """A handler in a monitor, and what becomes of its attempts.
+
+    ``HostedResource`` adds what its users may ask for.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_next",
+        "_stored",
+        "_value",
+        "_waiters",
+        "_watched",
+        "closed",
+        "counts",
+        "deadlines",
+        "epoch",
+        "gate",
+        "handler",
+        "home",
+        "lanes",
+        "last_failure",
+        "maintenance",
+        "name",
+        "polling",
+        "state",
+        "stuck",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        handler: ResourceHandler[Any],
+        stored: Mapping[str, Any],
+        *,
+        home: Home,
+        deadlines: Deadlines,
+        lanes: Lanes,
+        polling: Polling,
+    ) -> None:
+        self.name = name
+        self.handler = handler
+        self.home = home
+        self.deadlines = deadlines
+        self.lanes = lanes
+        self.polling = polling
+        self.gate = EntryGate()
+        self.counts = Counts()
+        self.state = _RS.INITIALIZING
+        self.epoch = 0
+        self.last_failure: FailureReport | None = None
+        self.stuck = False
+        self.closed = False
+        self.maintenance = False
+        self._stored = stored
+        self._value: object = None
+        self._attempt: Attempt | None = None
+        # The command that waits for the end of the attempt: ONLINE or OFFLINE.
+        self._next: ResourceState | None = None
+        self._waiters: list[SoftWait] = []
+        self._watched: Watched[ResourceState] | None = None
+
+    @property
+    def type_info(self) -> ResourceType:
+        """What holds for all resources of the type."""
+        return self.handler.type_info
+
+    @property
+    def properties(self) -> Properties:
+        """The properties in use, as they were read at the last online."""
+        properties: Properties = self.handler.properties
+        return properties
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way that will change the state by itself."""
+        return self._next is None and not self.state.is_pending
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether no attempt is left, not even one that is being cleaned up."""
+        return self._attempt is None
+
+    # --- properties --------------------------------------------------------------------
+
+    def store_properties(self, stored: Mapping[str, Any]) -> None:
+        """Keep properties for the next online; they have been checked before."""
+        self._stored = stored
+
+    def read_properties(self) -> None:
+        """Read what is stored into the parameter block that is in use from now on.
+
+        Raises:
+            PropertyError: they are not valid.
+        """
+        self.handler.properties = self._read()
+
+    def apply_properties(self) -> None:
+        """Put what is stored into use while online; all that changed is dynamic."""
+        previous = self.handler.properties
+        self.handler.properties = self._read()
+        self.handler.properties_changed(previous)
+
+    def _read(self) -> Properties:
+        handler = self.handler
+        return read_properties(
+            handler.properties_type,
+            handler.type_info.property_defaults,
+            self._stored,
+            owner=self.name,
+        )
+
+    # --- what attempts tell ------------------------------------------------------------
+
+    def attempt_online(self, attempt: Attempt, value: object) -> None:
+        """``online`` returned."""
+        self.lanes.pending.disarm(attempt)
+        self._value = value
+        self._set_state(_RS.ONLINE)
+        self.polling.watch(attempt)
+
+    def attempt_over(self, attempt: Attempt) -> None:
+        """The attempt is being terminated by command."""
+        self._going_down(attempt)
+        if self.state is not _RS.OFFLINE_PENDING:
+            self._set_state(_RS.OFFLINE_PENDING)
+
+    def attempt_failed(
+        self, attempt: Attempt, reason: FailureReason, detail: str, error: BaseException | None
+    ) -> None:
+        """The attempt has failed and is about to be terminated."""
+        self._going_down(attempt)
+        self._report_failure(attempt, reason, detail, error)
+
+    def attempt_stuck(self, attempt: Attempt) -> None:
+        """The attempt has not ended within its bound."""
+        self.stuck = True
+        self._next = None
+        tree = self._task_tree()
+        if not attempt.failed:
+            attempt.failed = True
+            detail = f"attempt {attempt.epoch} did not end within {self.deadlines.terminate:g} s"
+            self._report_failure(attempt, FailureReason.STUCK, detail, None)
+        self.home.send(AttemptStuck(self.name, attempt.epoch, tree, trio.current_time()))
+        self.handler.log.error("attempt %d is stuck:\n%s", attempt.epoch, tree)
+        attempt.wake_joiners()
+        self._wake()
+
+    def cleanup_failed(
+        self, attempt: Attempt, reason: FailureReason, error: Exception | None
+    ) -> None:
+        """Something went wrong after the attempt was over."""
+        detail = "" if error is None else describe_error(error)
+        if attempt.failed:
+            self.handler.log.warning("%s: %s", reason.value, detail, exc_info=error)
+            return
+        attempt.failed = True
+        self._report_failure(attempt, reason, detail, error)
+
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """Nothing of the attempt is left."""
+        self.lanes.pending.disarm(attempt)
+        self.lanes.terminate.disarm(attempt)
+        self.polling.forget(attempt)
+        self._attempt = None
+        self.stuck = False
+        if attempt.failed:
+            self.home.send(AttemptEnded(self.name, attempt.epoch, trio.current_time()))
+        else:
+            self._value = None
+            self._set_state(_RS.OFFLINE)
+        command, self._next = self._next, None
+        if command is _RS.ONLINE:
+            self._launch()
+        elif command is _RS.OFFLINE:
+            self._rest_offline(None)
+
+    def leaving(self, attempt: Attempt) -> None:
+        """``offline`` is done; what was entered is being left, in bounded time."""
+        self.lanes.pending.disarm(attempt)
+        self.lanes.terminate.arm(attempt)
+
+    def report_progress(self, epoch: int, message: str, fraction: float | None) -> None:
+        """A pending attempt is getting on."""
+        self.home.send_if_room(Progress(self.name, epoch, message, fraction, trio.current_time()))
+
+    def probe_inconclusive(self, attempt: Attempt, error: Exception) -> None:
+        """``is_alive`` raised."""
+        self.counts.inconclusive += 1
+        self.home.send_if_room(
+            ProbeInconclusive(self.name, attempt.epoch, error, trio.current_time())
+        )
+
+    def pending_overrun(self, attempt: Attempt) -> None:
+        """No progress within the pending deadline."""
+        going_off = attempt.phase is Phase.STOPPING
+        reason = FailureReason.OFFLINE_TIMEOUT if going_off else FailureReason.ONLINE_TIMEOUT
+        attempt.fail(reason, f"for {self.deadlines.progress_gap:g} s")
+
+    def blocked_the_loop(self, detail: str) -> None:
+        """A handler's code kept the event loop from turning."""
+        if self._attempt is not None:
+            self._attempt.fail(FailureReason.LOOP_BLOCKED, detail)
+
+    # --- inside ------------------------------------------------------------------------
+
+    def _launch(self) -> None:
+        self.epoch += 1
+        attempt = self._attempt = Attempt(self, self.epoch)
+        self._set_state(_RS.ONLINE_PENDING)
+        self.lanes.pending.arm(attempt)
+        self.home.launch(attempt.run, name=f"{self.name}#{self.epoch}")
+
+    def _going_down(self, attempt: Attempt) -> None:
+        self.lanes.pending.disarm(attempt)
+        self.polling.forget(attempt)
+        self.lanes.terminate.arm(attempt)
+        self._value = None
+
+    def _report_failure(
+        self, attempt: Attempt, reason: FailureReason, detail: str, error: BaseException | None
+    ) -> None:
+        failure = FailureReport(
+            self.name, attempt.epoch, reason, detail, trio.current_time(), error
+        )
+        self.last_failure = failure
+        self.counts.failures += 1
+        self._set_state(_RS.FAILED, str(failure))
+        self.home.send(failure)
+
+    def _rest_offline(self, attempt: Attempt | None) -> None:
+        """A failed resource that is told to be offline is so once its attempt has ended."""
+        if self.state is not _RS.FAILED:
+            return
+        if attempt is None:
+            self._set_state(_RS.OFFLINE)
+        else:
+            self._next = _RS.OFFLINE
+
+    def _set_state(self, new: ResourceState, detail: str = "") -> None:
+        old, self.state = self.state, new
+        self.home.send(StateChange(self.name, self.epoch, old, new, trio.current_time(), detail))
+        if self._watched is not None:
+            self._watched.set(new)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiters and self.is_settled:
+            for waiter in self._waiters:
+                waiter.wake()
+
+    def _task_tree(self) -> str:
+        attempt = self._attempt
+        if attempt is None or attempt.task is None:
+            return ""
+        return format_task_tree(attempt.task)
