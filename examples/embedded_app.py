@@ -115,7 +115,7 @@ async def main(file: str, port: int, visitors: tuple[str, ...]) -> None:
             await visit(port, name)
         if visitors:
             signal.raise_signal(signal.SIGINT)
-        await trio.sleep_forever()
+        await trio.Event().wait()  # for ever: a signal ends the block
     print("everything is", {resource.state.value for resource in cluster.resources.values()})
 
 

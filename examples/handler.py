@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import trio
 
-from trioresource import OnlineScope, ResourceHandler, ResourceState, open_cluster
+from trioresource import NoProperties, OnlineScope, ResourceHandler, ResourceState, open_cluster
 
 
-class EchoServer(ResourceHandler):
+class EchoServer(ResourceHandler[NoProperties]):
     """Sends back whatever it receives; it provides the port where it listens."""
 
     async def online(self, scope: OnlineScope) -> int:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         scope.start_soon(trio.serve_listeners, echo, listeners)
-        self.port: int = listeners[0].socket.getsockname()[1]
+        self.port = int(listeners[0].socket.getsockname()[1])
         return self.port
 
     async def is_alive(self) -> bool:

@@ -58,6 +58,7 @@ async def load(cluster: Cluster, config: ClusterConfig) -> tuple[Resource, ...]:
                     added.append(await _add(cluster, config.resources[name]))  # noqa: PERF401
     except Exception:
         with trio.move_on_after(_CLEANUP, shield=True):
+            await trio.lowlevel.checkpoint()
             for resource in reversed(added):
                 # The first error is the one that matters.
                 with contextlib.suppress(Exception):

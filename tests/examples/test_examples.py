@@ -16,10 +16,10 @@ import trio
 
 from trioresource import Cluster, ResourceState, open_cluster
 from trioresource.registry import find_type, load_cluster_file
-from trioresource.resources.checks import HttpRequest, probe_http
+from trioresource.resources.checks import HttpRequest, probe_http, until_well
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ROOT: Final = Path(__file__).parent.parent.parent
 EXAMPLES: Final = ROOT / "examples"
@@ -102,15 +102,12 @@ async def read_line(process: trio.Process) -> str:
 
 
 @pytest.fixture
-def web_stack(
-    require_program: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def web_stack(require_program: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The programs of the stack are found, and paths in the file are those of the repository."""
     directories = [str(Path(require_program(one)).parent) for one in ("redis-server", "nginx")]
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *directories])
     monkeypatch.setenv("PATH", path)
     monkeypatch.chdir(ROOT)
-    yield
 
 
 async def get(path: str, answer: str) -> str:
@@ -163,7 +160,8 @@ async def test_redis_and_nginx_stack_on_the_command_line() -> None:
         run = partial(trio.run_process, command, cwd=ROOT, capture_stdout=True, env=environment())
         process = await nursery.start(run)
         with trio.fail_after(60):
-            while await get("/", "^visit [0-9]+$"):
-                await trio.sleep(0.05)
+            await until_well(
+                partial(get, "/", "^visit [0-9]+$"), every=lambda: 0.1, report=lambda _: None
+            )
         process.send_signal(signal.SIGINT)
     assert re.search("Connection refused", await get("/", "visit"))

@@ -459,7 +459,7 @@ def test_mistakes_in_cluster_and_groups(text: str, expected: str) -> None:
         ),
         ("poll = 5", "poll: must be a table, not 5"),
         ("poll = { is_alive = 0 }", "poll.is_alive: must be at least 0.01, not 0"),
-        ("poll = { is_alive = inf }", "poll.is_alive: must be at least 0.01, not inf"),
+        ("poll = { is_alive = inf }", "poll.is_alive: must be at most 1e+12, not inf"),
         (
             "poll = { failures = '2' }",
             "poll.failures: must be a whole number of at least 1, not '2'",
@@ -481,7 +481,7 @@ def test_mistakes_in_cluster_and_groups(text: str, expected: str) -> None:
             "restart = { threshold = 1.5 }",
             "restart.threshold: must be a whole number of at least 0, not 1.5",
         ),
-        ("restart = { delay = inf }", "restart.delay: must be at least 0, not inf"),
+        ("restart = { delay = inf }", "restart.delay: must be at most 1e+12, not inf"),
         (
             "restart = { retry = 'nevr' }",
             "restart.retry: 'nevr' is not a duration; write a number of seconds, or a number with"

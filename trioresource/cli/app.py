@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _EXIT_STATUS = """
-Exit status: 0 if all ended in good order; 1 if something that should have been online was
-not, or did not go offline in good order; 2 if the command was not understood; 3 if the cluster
-file can not be read or has mistakes (nothing was started then); 4 if a package is missing
-that the command line needs; 130 if it was interrupted before anything was started.
+Exit status:
+
+* 0: all ended in good order
+* 1: something that should have been online was not, or did not go offline in good order
+* 2: the command was not understood
+* 3: the cluster file can not be read or has mistakes; nothing was started
+* 4: a package is missing that the command line needs
+* 130: interrupted before anything was started
 """
 
 
@@ -36,7 +40,7 @@ app = App(
     name="trioresource",
     help="Runs resources as a failover cluster does: brought up, watched, restarted in order.",
     help_epilogue=_EXIT_STATUS,
-    help_format="plaintext",
+    help_format="markdown",
     version=_version,
     result_action="return_value",
     exit_on_error=False,
@@ -68,7 +72,7 @@ def run(
     dependents first. A second signal terminates what is still there at once. On a
     terminal a table shows what is; elsewhere there is one line for each event. The
     directory of the file comes first in the search for the modules of resource types.
-    Under systemd (NOTIFY_SOCKET) it says READY=1, STATUS= and STOPPING=1.
+    Under systemd (`NOTIFY_SOCKET`) it says READY=1, STATUS= and STOPPING=1.
 
     Args:
         file: The cluster file.
@@ -108,15 +112,15 @@ def types(*, json: _Flag = False) -> int:
 
 
 @app.command
-def describe(type_: str, /, *, json: _Flag = False) -> int:
+def describe(kind: Annotated[str, Parameter(name="TYPE")], /, *, json: _Flag = False) -> int:
     """Show what there is to know of a resource type.
 
     Args:
-        type_: A type of the list that `trioresource types` shows, or package.module:Class,
+        kind: A type of the list that `trioresource types` shows, or package.module:Class,
             looked for in the current directory first.
         json: Show one JSON object.
     """
-    return describe_type(type_, json=json)
+    return describe_type(kind, json=json)
 
 
 def _refuse(why: str) -> int:

@@ -45,9 +45,7 @@ class Subscription:
             trio.EndOfChannel: the cluster is closed and everything has been received.
         """
         await trio.lowlevel.checkpoint()
-        while not self._events and not self._missed:
-            if self._closed:
-                raise trio.EndOfChannel
+        while not (self._events or self._missed or self._closed):
             await self._arrival.park()
         return self.receive_nowait()
 
@@ -56,12 +54,15 @@ class Subscription:
 
         Raises:
             trio.WouldBlock: there is none.
+            trio.EndOfChannel: there is none, and the cluster is closed.
         """
         if self._events:
             return self._events.popleft()
         if self._missed:
             count, self._missed = self._missed, 0
             return Missed(count)
+        if self._closed:
+            raise trio.EndOfChannel
         raise trio.WouldBlock
 
     def put(self, event: ClusterEvent) -> None:

@@ -194,6 +194,11 @@ class Member:
         return self.seen is self.hosted.state and self.is_failure_handled
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether its latest attempt does not end, and everybody has been told."""
+        return self.hosted.stuck and self.is_told
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing is under way, and everything has been reported."""
         return not self.state.is_pending and self.hosted.is_settled and self.is_told

@@ -35,7 +35,7 @@ def answer_online(member: Member, *, closing: bool) -> ResourceState:
     """
     if member.state is _RS.ONLINE:
         return _RS.ONLINE
-    if not member.is_settled:
+    if not (member.is_settled or member.is_stuck):
         return _RS.ONLINE_PENDING
     failure = find_failure(member, closing=closing)
     if failure is None and member.state is _RS.FAILED:
@@ -59,7 +59,7 @@ def check_hope(member: Member, *, closing: bool) -> None:
     Raises:
         TrioResourceError: it will not be online until somebody mends something.
     """
-    if not member.is_settled:
+    if not (member.is_settled or member.is_stuck):
         return
     failure = find_failure(member, closing=closing)
     if failure is not None:
@@ -77,9 +77,8 @@ def find_failure(member: Member, *, closing: bool) -> TrioResourceError | None:
         return InvalidStateError(f"{member.name} has been removed")
     if closing:
         return InvalidStateError("the cluster is closing")
-    if member.hosted.stuck:
-        text = f"{member.name}: attempt {member.hosted.epoch} was terminated and has not ended"
-        return ResourceStuck(text, member.stuck_tree)
+    if member.is_stuck:
+        return describe_stuck(member)
     if member.state is _RS.FAILED:
         given_up = member.hold is not None and member.hold.last_resort
         if given_up or member.desired is DesiredState.OFFLINE:
@@ -89,6 +88,13 @@ def find_failure(member: Member, *, closing: bool) -> TrioResourceError | None:
         if failed:
             return _needs(member, failed)
     return None
+
+
+def describe_stuck(member: Member) -> ResourceStuck:
+    """The error that says that the latest attempt does not end."""
+    epoch = member.hosted.epoch
+    text = f"{member.name}: attempt {epoch} was terminated and has not ended"
+    return ResourceStuck(text, member.stuck_tree)
 
 
 def _failed(member: Member) -> OnlineFailed:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, final
 
 import trio
 
-from ..errors import InvalidStateError, OfflineFailed, ResourceNotAvailable, ResourceStuck
+from ..errors import InvalidStateError, OfflineFailed, ResourceNotAvailable
 from ..model.properties import changed_names, check_changes, is_dynamic, read_properties
 from ..model.states import ResourceState
-from .outcomes import answer_online, check_hope
+from .outcomes import answer_online, check_hope, describe_stuck
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -168,13 +168,10 @@ class Resource:
         member = self._member
         self._commands.offline([member])
         await member.settle()
+        if member.is_stuck:
+            raise describe_stuck(member)
         if not member.is_settled:
             return _RS.OFFLINE_PENDING
-        if member.hosted.stuck:
-            raise ResourceStuck(
-                f"{self.name}: attempt {self.epoch} was terminated and has not ended",
-                member.stuck_tree,
-            )
         if member.state is _RS.FAILED:
             raise OfflineFailed(f"{self.name}: {member.last_failure}") from member.last_error
         return member.state

@@ -44,6 +44,7 @@ of that environment variable, so that secrets stay out of the file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 import attrs
@@ -72,7 +73,7 @@ from .properties import Properties, read_properties
 from .toml_positions import TomlSyntaxError, read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from .toml_positions import TomlPath
 

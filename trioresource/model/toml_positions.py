@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 TomlPath = tuple[str | int, ...]
 """Where a value is: keys of tables and indices of arrays, from the outermost inwards."""

@@ -20,18 +20,19 @@ from ..model.reports import (
 )
 from ..model.states import ResourceState
 from .attempt import Attempt, Phase
+from .clock import Lane
 from .gate import EntryGate
 from .tasktree import format_task_tree
+from .waiting import SoftWait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..handler import ResourceHandler, ResourceType
     from ..model.policy import Deadlines
-    from .clock import Lane
     from .home import Home
     from .polling import Polling
-    from .waiting import SoftWait, Watched
+    from .waiting import Watched
 
 _RS = ResourceState
 

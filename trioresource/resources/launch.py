@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ import attrs
 from trioresource.errors import OnlineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 _NOT_INHERITED: Final = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS")
 """What a service manager said to this program is not meant for programs started here."""
