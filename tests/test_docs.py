@@ -26,7 +26,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 import trio
@@ -123,9 +123,9 @@ def on_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     run = trio.run
 
     @functools.wraps(run)
-    def run_on_virtual_time(*args: object, **options: object) -> object:
+    def run_on_virtual_time(*args: Any, **options: Any) -> object:
         options.setdefault("clock", trio.testing.MockClock(autojump_threshold=QUIET))
-        return run(*args, **options)  # type: ignore[arg-type]
+        return run(*args, **options)
 
     monkeypatch.setattr(trio, "run", run_on_virtual_time)
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import socket
 import sys
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 
 class Counter(BaseHTTPRequestHandler):
-    def __init__(self, redis_port: int, *args: object) -> None:
-        self.redis_port = redis_port
-        super().__init__(*args)  # type: ignore[arg-type]
+    redis_port: ClassVar[int]
 
     def do_GET(self) -> None:
         try:
@@ -37,10 +35,10 @@ class Counter(BaseHTTPRequestHandler):
             connection.sendall(f"{command}\r\n".encode())
             return answers.readline().strip()
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - so named there
         """Not a line for each visit."""
 
 
 if __name__ == "__main__":
-    own_port, redis_port = int(sys.argv[1]), int(sys.argv[2])
-    ThreadingHTTPServer(("127.0.0.1", own_port), partial(Counter, redis_port)).serve_forever()
+    Counter.redis_port = int(sys.argv[2])
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Counter).serve_forever()

@@ -160,6 +160,21 @@ async def test_before_the_first_step_no_handler_code_runs(
     assert hosted.state is RS.ONLINE
 
 
+async def test_while_online_waits_for_its_turn(
+    autojump_clock: MockClock, monitor: ResourceMonitor
+) -> None:
+    """Nothing was begun, so there is nothing to undo, least of all beside control."""
+    hosted = await monitor.host("r", lambda: Recorder(control=1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hosted.control, "x")
+        await trio.testing.wait_all_tasks_blocked()
+        hosted.begin_online()
+        await trio.testing.wait_all_tasks_blocked()
+        await hosted.terminate()
+        assert trio.current_time() == 0
+    assert recorder(hosted).events == ["open", "control"]
+
+
 async def test_without_an_attempt_it_is_harmless(
     autojump_clock: MockClock, monitor: ResourceMonitor
 ) -> None:

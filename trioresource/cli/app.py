@@ -44,6 +44,7 @@ app = App(
     version=_version,
     result_action="return_value",
     exit_on_error=False,
+    suppress_keyboard_interrupt=False,
 )
 
 _Flag = Annotated[bool, Parameter(negative=())]

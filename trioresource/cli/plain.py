@@ -30,7 +30,8 @@ class PlainReporter:
     def __init__(self, view: View, writer: Writer) -> None:
         self._view = view
         self._writer = writer
-        self._width = max((len(one) for one in view.rows), default=0)
+        groups = (len(row.config.group) + 2 for row in view.rows.values())
+        self._width = max((*map(len, view.rows), *groups), default=0)
 
     async def started(self) -> None:
         """Nothing to say: the first events follow at once."""

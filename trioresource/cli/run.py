@@ -143,6 +143,8 @@ class _Run:
         self._body = trio.CancelScope()
         self._idle = trio.CancelScope()
         """Around the wait for the next event."""
+        self._hurried = False
+        """There is something to tell that is no event."""
         self._settled = False
         """Everything that should start is online, or has failed."""
         self._notes: deque[tuple[str, bool]] = deque()
@@ -190,7 +192,7 @@ class _Run:
                 continue  # Its failure has been told.
         self._manager.ready()
         self._settled = True
-        self._idle.cancel()
+        self._hurry()
         await trio.sleep_forever()
 
     def _begin_end(self, cluster: Cluster, seconds: float | None) -> None:
@@ -207,6 +209,10 @@ class _Run:
 
     def _tell(self, reason: str, terminating: bool = False) -> None:
         self._notes.append((reason, terminating))
+        self._hurry()
+
+    def _hurry(self) -> None:
+        self._hurried = True
         self._idle.cancel()
 
     def _ending(self) -> Ending:
@@ -243,20 +249,27 @@ class _Run:
             task_status.started()
             await self._reporter.started()
             while (events := await self._next(subscription)) is not None:
-                while self._notes:
-                    await self._reporter.stopping(*self._notes.popleft())
+                settled = self._settled  # Now: all that led to it is among the events.
+                await self._show_notes()
                 await self._reporter.show(events)
                 self._manager.status(self._view.headline())
-                if self._settled and not told:
+                if settled and not told:
                     told = True
                     await self._reporter.ready()
+            await self._show_notes()
         self._all_shown.set()
+
+    async def _show_notes(self) -> None:
+        while self._notes:
+            await self._reporter.stopping(*self._notes.popleft())
 
     async def _next(self, subscription: Subscription) -> list[ClusterEvent | Missed] | None:
         """What has happened, or nothing after a moment; None at the end."""
         events: list[ClusterEvent | Missed] = []
         try:
-            with trio.CancelScope(deadline=trio.current_time() + _TICK) as self._idle:
+            patience = 0 if self._hurried else _TICK
+            self._hurried = False
+            with trio.move_on_after(patience) as self._idle:
                 events.append(await subscription.receive())
             while len(events) < _MOST_AT_ONCE:
                 events.append(subscription.receive_nowait())

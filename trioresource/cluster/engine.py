@@ -223,6 +223,7 @@ class Engine:
         if member.hosted.home.nursery.cancel_scope.cancel_called:
             # A handler ended the program (KeyboardInterrupt, SystemExit): an attempt
             # would be cancelled at once, and begun again, and so on.
+            self.closing = True
             return
         if not member.satisfied:
             member.starting = member.dependencies.is_satisfied(self._is_coming)

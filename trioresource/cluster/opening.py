@@ -5,7 +5,7 @@ from __future__ import annotations
 import random as random_module
 import signal
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -20,6 +20,9 @@ from .service import Cluster
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+# Seconds for the engine to deal with the last reports; it never blocks.
+_LAST_WORDS: Final = 60.0
+
 
 @asynccontextmanager
 async def open_cluster(
@@ -32,7 +35,9 @@ async def open_cluster(
     """Open a cluster of one node, whose state is kept in memory.
 
     Leaving the block, also by an error or by cancellation, takes everything offline,
-    dependents first; what has not gone within the shutdown deadline is terminated.
+    dependents first; what has not gone within the shutdown deadline is terminated. An
+    error of the block comes out as it is. ``KeyboardInterrupt`` and ``SystemExit`` of a
+    handler cancel the block, and come out in an exception group.
 
     Args:
         shutdown_deadline: how many seconds the orderly part may take.
@@ -47,16 +52,45 @@ async def open_cluster(
             database = await cluster.add("db", Database, properties={...})
             await database.online()
     """
+    block_error: BaseException | None = None
     log = EventLog(history)
+    generator = random or random_module.Random()
+    try:
+        async with _open_grouped(log, generator, shutdown_deadline, stop_on_signals) as cluster:
+            try:
+                yield cluster
+            except BaseException as error:
+                block_error = error
+                raise
+    except BaseExceptionGroup as group:
+        if block_error is None or _leaves(block_error) != _leaves(group):
+            raise
+    else:
+        return
+    # That there are nurseries around the block is nobody's business but ours.
+    raise block_error
+
+
+def _leaves(error: BaseException) -> list[int]:
+    """Which errors a group holds, at any depth; passing through a nursery copies groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+    return [id(error)]
+
+
+@asynccontextmanager
+async def _open_grouped(
+    log: EventLog, random: random_module.Random, shutdown_deadline: float, stop_on_signals: bool
+) -> AsyncGenerator[Cluster, None]:
+    """The cluster in its nurseries, which put every error into groups."""
     async with open_shielded_nursery("trioresource cluster") as nursery:
-        engine_done = trio.Event()
+        engine_done: trio.Event | None = None
         try:
             async with open_monitor() as monitor:
                 engine = Engine(monitor, log)
-                engine.recovery = Recovery(
-                    nursery, log, random or random_module.Random(), engine.release
-                )
+                engine.recovery = Recovery(nursery, log, random, engine.release)
                 cluster = Cluster(monitor, engine, Commands(engine), log)
+                engine_done = trio.Event()
                 nursery.start_soon(_run_engine, engine, engine_done, name="trioresource engine")
                 try:
                     with trio.CancelScope() as body:
@@ -67,8 +101,9 @@ async def open_cluster(
                     await cluster.shut_down(shutdown_deadline)
         finally:
             # The monitor has sent its last report: let the engine tell of it.
-            with trio.CancelScope(shield=True):
-                await engine_done.wait()
+            if engine_done is not None:
+                with trio.move_on_after(_LAST_WORDS, shield=True):
+                    await engine_done.wait()
             log.close()
 
 

@@ -107,7 +107,7 @@ def _cause(member: Member, failure: TrioResourceError) -> BaseException | None:
 
 
 def _needs(member: Member, missing: list[Member]) -> ProviderFailed:
-    states = ", ".join(f"{one.name} is {one.state.value}" for one in missing)
+    states = ", ".join(f"{one.name} is {one.hosted.state.value}" for one in missing)
     return ProviderFailed(f"{member.name} needs {member.dependencies}: {states}")
 
 

@@ -346,7 +346,8 @@ class Attempt(OnlineScope):
         if not self.over:
             # Ended by somebody else's scope: the monitor's own, or one the handler entered.
             self.terminate()
-        if type(hosted.handler).terminate is ResourceHandler.terminate:
+        never_began = self.phase is Phase.QUEUED
+        if never_began or type(hosted.handler).terminate is ResourceHandler.terminate:
             return
         self.phase = Phase.TERMINATING
         hosted.lanes.terminate.arm(self)

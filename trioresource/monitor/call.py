@@ -39,24 +39,30 @@ class Call:
         self._answer: Any = None
         self._error: Exception | None = None
 
-    async def run(self, nursery: trio.Nursery | None) -> Any:
+    async def run(self, nursery: trio.Nursery | None = None) -> Any:
         """Make the call and give back its answer, or raise what it raised.
 
-        Cancelling the caller cancels the call. The caller then still waits for its
-        end: no longer than the terminate deadline.
+        Cancelling the caller gives up its turn, or cancels the call. In that case the
+        caller still waits for the end of the call: no longer than the terminate
+        deadline.
 
         Args:
-            nursery: the nursery of the attempt that the call ends with; None for the
-                monitor's own.
+            nursery: where to run it; by default in the attempt that is online then, so
+                that it ends with that, or else in the monitor's own nursery.
         """
-        home = self.hosted.home
-        name = f"{self.hosted.name} {self._name}"
-        home.start_soon(home.nursery if nursery is None else nursery, self._work, name=name)
+        hosted = self.hosted
+        await hosted.gate.enter(self._name)
+        try:
+            where = nursery or hosted.attempt_nursery or hosted.home.nursery
+            hosted.home.start_soon(where, self._work, name=f"{hosted.name} {self._name}")
+        except BaseException:
+            hosted.gate.leave()
+            raise
         try:
             await self._done.wait()
         except trio.Cancelled:
             self._scope.cancel()
-            bound = trio.current_time() + self.hosted.deadlines.terminate
+            bound = trio.current_time() + hosted.deadlines.terminate
             with trio.CancelScope(deadline=bound, shield=True):
                 await self._done.wait()
             raise
@@ -69,14 +75,12 @@ class Call:
         self._error = ResourceNotAvailable(f"{hosted.name} was terminated during {self._name}")
         try:
             with self._scope:
-                await hosted.gate.enter(self._name)
-                try:
-                    await self._bounded()
-                finally:
-                    hosted.gate.leave()
+                await trio.lowlevel.checkpoint_if_cancelled()
+                await self._bounded()
         except Exception as error:
             self._error = error
         finally:
+            hosted.gate.leave()
             self._done.set()
 
     async def _bounded(self) -> None:

@@ -141,6 +141,14 @@ class Instance:
         """Whether no attempt is left, not even one that is being cleaned up."""
         return self._attempt is None
 
+    @property
+    def attempt_nursery(self) -> trio.Nursery | None:
+        """The nursery of the attempt that is online, for what is to end with it."""
+        attempt = self._attempt
+        if attempt is None or attempt.over or attempt.phase is not Phase.UP:
+            return None
+        return attempt.nursery
+
     # --- properties --------------------------------------------------------------------
 
     def store_properties(self, stored: Mapping[str, Any]) -> None:

@@ -265,16 +265,11 @@ class HostedResource(Instance):
         """
         if self.closed:
             raise InvalidStateError(f"{self.name} is closed")
-        attempt = self._attempt
-        nursery = None
-        if attempt is not None and attempt.phase is Phase.UP and not attempt.over:
-            nursery = attempt.nursery
-        call = Call(self, "control", self.handler.control, (code, argument))
-        return await call.run(nursery)
+        return await Call(self, "control", self.handler.control, (code, argument)).run()
 
     async def open(self) -> None:
         """Open the handler; once, before anything else."""
-        await Call(self, "open", self.handler.open, ()).run(None)
+        await Call(self, "open", self.handler.open, ()).run()
         self._set_state(_RS.OFFLINE)
 
     async def close(self, nursery: trio.Nursery | None = None) -> None:
