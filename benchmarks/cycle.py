@@ -73,4 +73,5 @@ async def _measure(effort: Effort, one: HostedResource | Resource) -> Pairs:
                 await bare_cycle(nursery)
             return (time.process_time() - begun) / cycles
 
-        return await alternate(effort.pairs, ours, bare)
+        pairs = await alternate(effort.pairs, ours, bare)
+    return pairs

@@ -30,6 +30,7 @@ class Effort:
     """How many resources come online at once."""
     pending_runs: int = 5
 
+
 FULL = Effort()
 QUICK = Effort(pairs=5, cycles=200, sizes=(1_000, 10_000), pending_runs=1)
 

@@ -38,7 +38,9 @@ def run(effort: Effort) -> Iterator[Row]:
     for size in others:
         # The same to the byte each time, so once is enough.
         value = trio.run(_monitor_bytes, size)
-        rows.append(row_of_size([value], benchmark=NAME, what=f"{size:,} in a monitor", unit="bytes"))
+        rows.append(
+            row_of_size([value], benchmark=NAME, what=f"{size:,} in a monitor", unit="bytes")
+        )
         yield rows[-1]
     yield from flatness(rows, "size of a resource")
     pairs = trio.run(_compare, effort.pairs, first, _cluster_bytes)

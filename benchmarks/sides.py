@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from benchmarks.measure import Drain
-from trioresource import Cluster, ResourceHandler, open_cluster, open_monitor
+from trioresource import Cluster, NoProperties, ResourceHandler, open_cluster, open_monitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
 
 
-class Idle(ResourceHandler):
+class Idle(ResourceHandler[NoProperties]):
     """Comes online at once and is not polled: nothing but the lifecycle."""
 
     async def online(self, scope: OnlineScope) -> None:
@@ -37,7 +37,7 @@ class Polled(Idle):
         return True
 
 
-class Slow(ResourceHandler):
+class Slow(ResourceHandler[NoProperties]):
     """Takes its time to come online."""
 
     async def online(self, scope: OnlineScope) -> None:
@@ -56,11 +56,12 @@ async def consumed_monitor() -> AsyncGenerator[tuple[ResourceMonitor, Drain], No
 @asynccontextmanager
 async def consumed_cluster(*, history: int = 1000) -> AsyncGenerator[Cluster, None]:
     """A cluster with a subscriber."""
-    async with trio.open_nursery() as nursery, open_cluster(history=history) as cluster:
+    async with open_cluster(history=history) as cluster:
         with cluster.subscribe(buffer=1_000_000) as events:
-            nursery.start_soon(_receive, events)
-            yield cluster
-        nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_receive, events)
+                yield cluster
+                nursery.cancel_scope.cancel()
 
 
 async def _receive(events: Subscription) -> None:

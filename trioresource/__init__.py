@@ -40,6 +40,7 @@ from .model.policy import FailoverPolicy as FailoverPolicy
 from .model.policy import PollIntervals as PollIntervals
 from .model.policy import RestartAction as RestartAction
 from .model.policy import RestartPolicy as RestartPolicy
+from .model.properties import DEFAULT as DEFAULT
 from .model.properties import NoProperties as NoProperties
 from .model.properties import Properties as Properties
 from .model.properties import dynamic as dynamic

@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, final, get_args, get_origin
 
 import attrs
+from typing_extensions import TypeVar
 
 from .errors import UnknownControlCode
 from .model.policy import Deadlines, PollIntervals
@@ -21,7 +22,7 @@ from .model.properties import NoProperties, Properties
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-PropertiesT = TypeVar("PropertiesT", bound=Properties)
+PropertiesT = TypeVar("PropertiesT", bound=Properties, default=NoProperties)
 HandlerT = TypeVar("HandlerT", bound="type[ResourceHandler[Any]]")
 T = TypeVar("T")
 

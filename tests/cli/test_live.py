@@ -143,7 +143,7 @@ def test_what_does_not_fit(
     shown = terminal("run", cluster_file(file + '[resources.slow]\ntype = "TYPE:Slow"\n'), rows=12)
     shown.until("20 of 21 online")
     shown.forget()
-    shown.until("and 16 more(?s:.)*┘")
+    shown.until("20 of 21 online(?s:.)*and 16 more(?s:.)*┘")
     assert re.search("slow.*half of it", shown.drawn)
     shown.press(b"\x03")
     assert shown.end() == 0

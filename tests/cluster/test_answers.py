@@ -15,6 +15,7 @@ from trioresource import (
     NodePaused,
     OnlineFailed,
     ProviderFailed,
+    Resource,
     ResourceLocked,
     ResourceNotAvailable,
     ResourceState,
@@ -332,8 +333,8 @@ async def test_wait_online_survives_a_failure_in_the_instant_of_success(
         db = await shop.add(name, online=1)
         values: list[object] = []
 
-        async def wait(db: object = db, values: list[object] = values) -> None:
-            values.append(await shop.cluster.resource(name).wait_online())
+        async def wait(db: Resource = db, values: list[object] = values) -> None:
+            values.append(await db.wait_online())
 
         await db.online()
         async with trio.open_nursery() as nursery:

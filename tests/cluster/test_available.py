@@ -168,6 +168,24 @@ async def test_a_provider_that_is_lost_while_users_have_their_time(
     assert db.last_failure is not None
 
 
+async def test_what_is_coming_up_does_not_wait_for_users_of_its_dependents(
+    shop: Shop, autojump_clock: MockClock
+) -> None:
+    disk = await shop.add("disk")
+    other = await shop.add("other", "[disk]", online=100)
+    web = await shop.add("web", "[disk] or [other]")
+    await shop.cluster.online()
+    user = User()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: user.use(web, clean_up=5))
+        await trio.sleep(1)
+        disk.fail()
+        await other.wait_state(RS.OFFLINE_PENDING)
+        assert trio.current_time() == pytest.approx(1.3)
+        await web.wait_state(RS.OFFLINE)
+        assert trio.current_time() == pytest.approx(6.3)
+
+
 async def test_the_drain_of_one_attempt_does_not_touch_the_next(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -204,6 +222,19 @@ async def test_online_while_users_have_their_time_follows(
         RS.ONLINE_PENDING,
         RS.ONLINE,
     ]
+
+
+async def test_terminate_while_users_have_their_time(shop: Shop, autojump_clock: MockClock) -> None:
+    db = await shop.add("db")
+    await db.online()
+    user = User()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(user.use, db)
+        await db.offline()
+        await db.terminate()
+    assert user == User("db 1", ended=pytest.approx(0.3), lost=True)
+    # Told once, and not that it was online again in between.
+    assert shop.states("db")[2:] == [RS.OFFLINE_PENDING, RS.OFFLINE]
 
 
 async def test_a_failure_while_users_have_their_time(shop: Shop, autojump_clock: MockClock) -> None:

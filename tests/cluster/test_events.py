@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -13,6 +13,7 @@ from trioresource import (
     GroupStateChange,
     Missed,
     Progress,
+    ResourceHandler,
     RecoveryPlanned,
     ResourceState,
     StateChange,
@@ -135,7 +136,7 @@ async def test_a_waiting_subscriber_is_woken(shop: Shop, autojump_clock: MockClo
 
 async def _collect(subscription: Subscription, found: list[ClusterEvent | Missed]) -> None:
     async for event in subscription:
-        found.append(event)
+        found.append(event)  # noqa: PERF401 - as they come
 
 
 async def test_cancelling_a_subscriber_loses_nothing(shop: Shop, autojump_clock: MockClock) -> None:
@@ -164,8 +165,7 @@ async def test_the_end_comes_after_the_last_event(autojump_clock: MockClock) -> 
             async def watch(task_status: trio.TaskStatus[None]) -> None:
                 with cluster.subscribe() as subscription:
                     task_status.started()
-                    async for event in subscription:
-                        found.append(event)
+                    await _collect(subscription, found)
                     with pytest.raises(trio.EndOfChannel):
                         await subscription.receive()
                     with pytest.raises(trio.EndOfChannel):
@@ -190,9 +190,7 @@ async def test_a_subscription_needs_room(shop: Shop, autojump_clock: MockClock) 
 
 
 async def test_progress_is_told(shop: Shop, autojump_clock: MockClock) -> None:
-    from trioresource import ResourceHandler
-
-    class Slow(ResourceHandler):
+    class Slow(ResourceHandler[Any]):
         async def online(self, scope: OnlineScope) -> None:
             scope.report_progress("half", fraction=0.5)
 

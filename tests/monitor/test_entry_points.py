@@ -341,3 +341,24 @@ async def test_anyios_timeout_is_just_a_failure(
     hosted = await monitor.host("r", Late)
     with pytest.raises(OnlineFailed, match="online raised: TimeoutError"):
         await hosted.online()
+
+
+async def test_looks_alive_is_left_out_while_another_entry_point_runs(
+    autojump_clock: MockClock, monitor: ResourceMonitor
+) -> None:
+    class Looks(Busy):
+        def looks_alive(self) -> bool:
+            assert self.running == []
+            self.done.append("looks_alive")
+            return True
+
+    hosted = await monitor.host("r", Looks, deadlines=Deadlines(soft=5))
+    await hosted.online()
+    begun = trio.current_time()
+    await trio.sleep(4.5)
+    await hosted.control("control")
+    await trio.sleep_until(begun + 11)
+    # The turn at 5 s fell into the control call; the schedule is kept.
+    assert busy(hosted).done[-2:] == ["control", "looks_alive"]
+    assert hosted.statistics().looks_alive_polls == 1
+    assert hosted.statistics().suspicions == 0

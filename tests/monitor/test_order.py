@@ -24,7 +24,7 @@ from trioresource import (
     StateChange,
     open_monitor,
 )
-from trioresource.monitor.clock import Clock
+from trioresource.monitor.clock import Clock, Lane
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -185,7 +185,7 @@ async def test_timers_of_many_lengths_expire_in_order(autojump_clock: MockClock)
 async def test_rearmed_and_cleared_timers(autojump_clock: MockClock) -> None:
     clock = Clock()
     expired: list[tuple[str, float]] = []
-    lane = clock.lane("test", 10, lambda key, due: expired.append((str(key), due)))
+    lane: Lane[str] = clock.lane("test", 10, lambda key, due: expired.append((key, due)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)
         lane.arm("cleared")
@@ -227,7 +227,7 @@ async def test_turns_that_were_missed_are_left_out(autojump_clock: MockClock) ->
 async def test_a_burst_of_timers_lets_others_have_a_turn(autojump_clock: MockClock) -> None:
     clock = Clock()
     expired: list[int] = []
-    lane = clock.lane("burst", 1, lambda key, _: expired.append(int(str(key))))
+    lane: Lane[int] = clock.lane("burst", 1, lambda key, _: expired.append(key))
     seen: list[int] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)

@@ -147,7 +147,7 @@ async def test_cancelling_the_caller_leaves_the_attempt_alone(
     assert trio.current_time() == pytest.approx(1)
     with trio.move_on_after(0.1) as scope:
         await hosted.offline()
-    assert hosted.state is RS.OFFLINE
+    assert await hosted.offline() is RS.OFFLINE
 
 
 async def test_cancelled_before_it_began_to_wait(

@@ -156,8 +156,7 @@ async def test_before_the_first_step_no_handler_code_runs(
     await hosted.terminate()
     assert recorder(hosted).events == ["open"]
     assert hosted.state is RS.OFFLINE
-    await hosted.online()
-    assert hosted.state is RS.ONLINE
+    assert await hosted.online() is RS.ONLINE
 
 
 async def test_while_online_waits_for_its_turn(
@@ -474,11 +473,11 @@ async def test_late_reports_are_inert(
     await hosted.online()
     signal = scopes[0].failure_signal()
     assert scopes[0].report_progress("still here")
-    assert not scopes[0].terminated
+    assert [scope.terminated for scope in scopes] == [False]
     await hosted.terminate()
     await hosted.online()
     drain()
-    assert scopes[0].terminated
+    assert [scope.terminated for scope in scopes] == [True, False]
     assert not scopes[0].report_progress("late")
     assert not scopes[0].report_failure("late")
     assert not signal.report("late")

@@ -274,7 +274,7 @@ class _Run:
             while len(events) < _MOST_AT_ONCE:
                 events.append(subscription.receive_nowait())
         except trio.WouldBlock:
-            return events
+            pass
         except trio.EndOfChannel:
-            return None
+            return events or None
         return events

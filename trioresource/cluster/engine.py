@@ -203,18 +203,25 @@ class Engine:
         member.satisfied = member.dependencies.is_satisfied(self._is_available)
         # Once told to be going offline it goes, and what is wanted meanwhile comes after.
         gone = member.leaving and member.state is _RS.OFFLINE_PENDING
+        # Terminated, or failed, on the way; the report of that has not come yet.
+        member.stopped = member.stopped or (gone and not member.is_up)
         member.leaving = member.is_up and (gone or not (wanted and member.satisfied))
         member.starting = False
         if member.leaving:
-            if self._is_drained(member) and not self._is_blocked(member):
-                self._stop_draining(member)
-                member.stopped = member.seen is _RS.ONLINE
-                member.leaving = False
-                member.hosted.begin_offline()
+            # On what is only coming up nobody relies yet.
+            unused = member.hosted.state is _RS.ONLINE_PENDING
+            if unused or (self._is_drained(member) and not self._is_blocked(member)):
+                self._take_off(member)
             return
         self._stop_draining(member)
         if wanted and not member.is_up and not member.hosted.state.is_pending:
             self._start(member)
+
+    def _take_off(self, member: Member) -> None:
+        self._stop_draining(member)
+        member.stopped = member.seen is _RS.ONLINE
+        member.leaving = False
+        member.hosted.begin_offline()
 
     def _start(self, member: Member) -> None:
         """Bring it up, or find out what it waits for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random as random_module
 import signal
 from contextlib import asynccontextmanager
@@ -63,7 +64,7 @@ async def open_cluster(
                 block_error = error
                 raise
     except BaseExceptionGroup as group:
-        if block_error is None or _leaves(block_error) != _leaves(group):
+        if block_error is None or not _is_same(block_error, group):
             raise
     else:
         return
@@ -71,11 +72,16 @@ async def open_cluster(
     raise block_error
 
 
-def _leaves(error: BaseException) -> list[int]:
-    """Which errors a group holds, at any depth; passing through a nursery copies groups."""
+def _is_same(error: BaseException, group: BaseException) -> bool:
+    """Whether two hold the same errors; passing through a nursery copies groups."""
+    ours, theirs = _leaves(error), _leaves(group)
+    return len(ours) == len(theirs) and all(map(operator.is_, ours, theirs))
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for one in error.exceptions for leaf in _leaves(one)]
-    return [id(error)]
+    return [error]
 
 
 @asynccontextmanager

@@ -59,6 +59,10 @@ class Polling:
 
     def _look(self, attempt: Attempt, due: float) -> None:
         hosted = attempt.hosted
+        if hosted.gate.running is not None:
+            # One entry point at a time. What runs is a check, or soon at its end.
+            self._looks_alive.arm_after(attempt, due)
+            return
         hosted.counts.looks_alive += 1
         try:
             fine = hosted.handler.looks_alive()
