@@ -13,8 +13,8 @@ from trioresource import (
     GroupStateChange,
     Missed,
     Progress,
-    ResourceHandler,
     RecoveryPlanned,
+    ResourceHandler,
     ResourceState,
     StateChange,
     Subscription,
@@ -125,7 +125,7 @@ async def test_a_waiting_subscriber_is_woken(shop: Shop, autojump_clock: MockClo
     found: list[ClusterEvent | Missed] = []
     async with trio.open_nursery() as nursery:
         with shop.cluster.subscribe() as subscription:
-            nursery.start_soon(_collect, subscription, found)
+            nursery.start_soon(_collect, subscription, found)  # noqa: ASYNC111
             await trio.testing.wait_all_tasks_blocked()
             await db.online()
             await trio.testing.wait_all_tasks_blocked()
@@ -184,7 +184,9 @@ async def test_the_end_comes_after_the_last_event(autojump_clock: MockClock) -> 
             await late.receive()
 
 
-async def test_a_subscription_needs_room(shop: Shop, autojump_clock: MockClock) -> None:
+async def test_a_subscription_needs_room(  # noqa: ASYNC124 - its fixtures are async
+    shop: Shop, autojump_clock: MockClock
+) -> None:
     with pytest.raises(ValueError, match="buffer must be at least 1, not 0"):
         shop.cluster.subscribe(buffer=0).__enter__()
 
@@ -192,6 +194,7 @@ async def test_a_subscription_needs_room(shop: Shop, autojump_clock: MockClock) 
 async def test_progress_is_told(shop: Shop, autojump_clock: MockClock) -> None:
     class Slow(ResourceHandler[Any]):
         async def online(self, scope: OnlineScope) -> None:
+            await trio.lowlevel.checkpoint()
             scope.report_progress("half", fraction=0.5)
 
     await (await shop.cluster.add("slow", Slow)).online()

@@ -144,6 +144,23 @@ async def test_a_provider_that_stays_failed_keeps_its_dependents_offline(
     assert await web.online() is RS.ONLINE  # a command mends the provider, too
 
 
+async def test_nobody_waits_for_a_failed_provider_that_waits_in_vain(
+    shop: Shop, autojump_clock: MockClock
+) -> None:
+    disk = await shop.add("disk")
+    db = await shop.add("db", "[disk]", offline_error=True)
+    web = await shop.add("web", "[db]")
+    await web.online()
+    # The database fails on its way down, and could only be restarted with its disk.
+    await disk.offline()
+    assert db.state is RS.FAILED
+    await trio.sleep(10)
+    assert (db.state, web.state) == (RS.FAILED, RS.OFFLINE)
+    shop.scripts["db"].offline_error = False
+    await disk.online()
+    assert await web.wait_online() == "web 2"
+
+
 async def test_the_state_of_a_group_is_computed(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", online=1)
     web = await shop.add("web", "[db]", restart=NEVER)

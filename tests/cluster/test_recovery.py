@@ -225,7 +225,8 @@ async def test_the_delay_grows_and_its_jitter_comes_from_the_generator(
     policy = RestartPolicy(threshold=5, delay=1, backoff=Backoff(factor=3, maximum=10, jitter=0.5))
     async with open_cluster(random=random.Random(42)) as cluster:
 
-        async def broken(*, task_status: trio.TaskStatus[None]) -> None:
+        async def broken(*, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC128
+            await trio.lowlevel.checkpoint()
             raise OSError("no")
 
         db = await cluster.add("db", service(broken), restart=policy)

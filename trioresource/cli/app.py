@@ -36,7 +36,7 @@ def _version() -> str:
         return "unknown: trioresource is not installed"
 
 
-app = App(
+app: App = App(
     name="trioresource",
     help="Runs resources as a failover cluster does: brought up, watched, restarted in order.",
     help_epilogue=_EXIT_STATUS,

@@ -80,7 +80,7 @@ class View:
         self.start: Final = now
         self.ending: float | None = None
         self.outages: Final[deque[Outage]] = deque(maxlen=_MOST_OUTAGES)
-        self.forgotten = 0
+        self.forgotten: int = 0
         self.failed_at_end: list[str] = []
         """What went wrong while going offline, one line for each failure."""
 

@@ -44,7 +44,7 @@ class Engine:
         self.members: dict[str, Member] = {}
         self.groups: dict[str, GroupRecord] = {}
         self.paused = False
-        self.closing = False
+        self.closing: bool = False
         self.log = log
         self.recovery: Recovery
         """Set by the one who makes both: each needs the other."""

@@ -18,12 +18,12 @@ class GroupRecord:
     __slots__ = ("_all", "_top", "drained", "failover", "members", "name", "state")
 
     def __init__(self, name: str, failover: FailoverPolicy) -> None:
-        self.name = name
-        self.failover = failover
+        self.name: str = name
+        self.failover: FailoverPolicy = failover
         self.members: dict[str, Member] = {}
-        self.drained = False
+        self.drained: bool = False
         """Everything in it is to be offline, whatever is desired."""
-        self.state = GroupState.OFFLINE
+        self.state: GroupState = GroupState.OFFLINE
         # Counted as they change: a group may have thousands of members.
         self._all = dict.fromkeys(ResourceState, 0)
         self._top = dict.fromkeys(ResourceState, 0)

@@ -96,46 +96,46 @@ class Member:
         drain_deadline: float,
         stored: Mapping[str, Any],
     ) -> None:
-        self.name = hosted.name
-        self.hosted = hosted
-        self.group = group
-        self.dependencies = dependencies
-        self.providers = providers
+        self.name: str = hosted.name
+        self.hosted: HostedResource = hosted
+        self.group: GroupRecord = group
+        self.dependencies: Dependencies = dependencies
+        self.providers: tuple[Member, ...] = providers
         self.dependents: tuple[Member, ...] = ()
         self.depth: int = 1 + max((one.depth for one in providers), default=0)
         """How many resources the longest chain of dependencies down from here holds."""
-        self.removed = False
+        self.removed: bool = False
         """It is being removed, or has been: it is beyond all commands."""
-        self.restart = restart
-        self.drain_deadline = drain_deadline
-        self.stored = stored
-        self.desired = DesiredState.OFFLINE
-        self.locked = False
-        self.maintenance = False
-        self.state = _RS.OFFLINE
+        self.restart: RestartPolicy = restart
+        self.drain_deadline: float = drain_deadline
+        self.stored: Mapping[str, Any] = stored
+        self.desired: DesiredState = DesiredState.OFFLINE
+        self.locked: bool = False
+        self.maintenance: bool = False
+        self.state: ResourceState = _RS.OFFLINE
         """What is published: the monitor's state, and pending while the engine waits for
         other resources before it acts."""
-        self.seen = _RS.OFFLINE
+        self.seen: ResourceState = _RS.OFFLINE
         """The monitor's state, as of the last report that was dealt with."""
-        self.starting = False
+        self.starting: bool = False
         """It should come up and has to wait for others."""
-        self.launched = False
+        self.launched: bool = False
         """It was told to come up, and the report of that has not come yet."""
-        self.leaving = False
+        self.leaving: bool = False
         """It should go down and has to wait for others."""
-        self.stopped = False
+        self.stopped: bool = False
         """It was told to go down, and the report of that has not come yet."""
-        self.satisfied = True
+        self.satisfied: bool = True
         self.online_since: float | None = None
         """Since when the latest attempt has been online, if it came so far."""
-        self.stuck_tree = ""
+        self.stuck_tree: str = ""
         """The tasks of the latest attempt that would not end."""
         self.last_failure: FailureReport | None = None
         self.failures: tuple[float, ...] = ()
         self.hold: Hold | None = None
         self.users: dict[trio.CancelScope, int] = {}
         """Who uses what it provides, and what which attempt provided."""
-        self.drain_stage = Drain.NONE
+        self.drain_stage: Drain = Drain.NONE
         self.standing: tuple[object, ...] = ()
         """What its neighbours' decisions depended on when it was last reconsidered."""
         self._changes: trio.lowlevel.ParkingLot | None = None
@@ -176,7 +176,8 @@ class Member:
         waiting = self.desired is DesiredState.ONLINE and not self.hosted.stuck
         if self.hold is not None:
             return waiting and not self.hold.last_resort
-        return waiting and self.hosted.state in (_RS.OFFLINE_PENDING, _RS.FAILED)
+        # Once a failure has been dealt with, "starting" tells whether it comes back.
+        return waiting and (self.hosted.state is _RS.OFFLINE_PENDING or not self.is_failure_handled)
 
     @property
     def is_failure_handled(self) -> bool:

@@ -104,7 +104,8 @@ async def _open_grouped(
                             await nursery.start(_obey_signals, cluster, body)
                         yield cluster
                 finally:
-                    await cluster.shut_down(shutdown_deadline)
+                    # Shielded and bounded in there.
+                    await cluster.shut_down(shutdown_deadline)  # noqa: ASYNC102
         finally:
             # The monitor has sent its last report: let the engine tell of it.
             if engine_done is not None:

@@ -251,7 +251,8 @@ class Resource:
         member = self._member
         if not member.is_available:
             raise ResourceNotAvailable(f"{self.name} is {self.state.value}, not online")
-        with trio.CancelScope() as scope:
+        # What there is to cancel in it, is the caller's block.
+        with trio.CancelScope() as scope:  # noqa: ASYNC100
             member.users[scope] = member.hosted.epoch
             try:
                 yield member.hosted.value

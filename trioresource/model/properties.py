@@ -11,7 +11,7 @@ import difflib
 import enum
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, final, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast, final, get_args
 
 import pydantic
 from pydantic_core.core_schema import ErrorType
@@ -43,7 +43,7 @@ class Properties(pydantic.BaseModel):
             second name.
     """
 
-    model_config = pydantic.ConfigDict(
+    model_config: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(
         frozen=True,
         extra="forbid",
         validate_default=True,

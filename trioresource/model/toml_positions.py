@@ -12,12 +12,9 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import Any, Final, final
 
 import attrs
-
-if TYPE_CHECKING:
-    pass
 
 TomlPath = tuple[str | int, ...]
 """Where a value is: keys of tables and indices of arrays, from the outermost inwards."""

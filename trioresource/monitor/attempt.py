@@ -68,14 +68,14 @@ class Attempt(OnlineScope):
     )
 
     def __init__(self, hosted: Instance, epoch: int) -> None:
-        self.hosted = hosted
+        self.hosted: Instance = hosted
         self._epoch = epoch
-        self.phase = Phase.QUEUED
-        self.over = False
+        self.phase: Phase = Phase.QUEUED
+        self.over: bool = False
         """It has failed or was terminated: all that it still reports is inert."""
-        self.failed = False
-        self.orderly = False
-        self.detects_failures = False
+        self.failed: bool = False
+        self.orderly: bool = False
+        self.detects_failures: bool = False
         self.task: trio.lowlevel.Task | None = None
         self.nursery: trio.Nursery | None = None
         self.probe: Probe | None = None
@@ -83,7 +83,7 @@ class Attempt(OnlineScope):
         self._cancel_scope: trio.CancelScope | None = None
         self._contexts: Contexts | None = None
         self._signal: str | None = None
-        self.stop_asked = False
+        self.stop_asked: bool = False
         self._parked = False
         self._grace_given = False
         self._ended: trio.Event | None = None

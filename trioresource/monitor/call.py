@@ -30,7 +30,7 @@ class Call:
         fn: Callable[..., Awaitable[Any]],
         args: tuple[Any, ...],
     ) -> None:
-        self.hosted = hosted
+        self.hosted: HostedResource = hosted
         self._name = name
         self._fn = fn
         self._args = args

@@ -36,7 +36,7 @@ class Lane(Generic[KeyT]):
         self, clock: Clock, number: int, delay: float, expired: Callable[[KeyT, float], None]
     ) -> None:
         self.delay: Final = delay
-        self.queued = False
+        self.queued: bool = False
         self._clock = clock
         self._number = number
         self._expired = expired

@@ -34,7 +34,7 @@ class Home:
     __slots__ = ("_backlog", "_context", "_reports", "_token", "_unstepped", "nursery")
 
     def __init__(self, nursery: trio.Nursery, reports: trio.MemorySendChannel[Report]) -> None:
-        self.nursery = nursery
+        self.nursery: trio.Nursery = nursery
         self._reports = reports
         self._context = contextvars.copy_context()
         self._token = trio.lowlevel.current_trio_token()

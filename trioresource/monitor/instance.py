@@ -98,20 +98,20 @@ class Instance:
         lanes: Lanes,
         polling: Polling,
     ) -> None:
-        self.name = name
-        self.handler = handler
-        self.home = home
-        self.deadlines = deadlines
-        self.lanes = lanes
-        self.polling = polling
-        self.gate = EntryGate()
-        self.counts = Counts()
-        self.state = _RS.INITIALIZING
-        self.epoch = 0
+        self.name: str = name
+        self.handler: ResourceHandler[Any] = handler
+        self.home: Home = home
+        self.deadlines: Deadlines = deadlines
+        self.lanes: Lanes = lanes
+        self.polling: Polling = polling
+        self.gate: EntryGate = EntryGate()
+        self.counts: Counts = Counts()
+        self.state: ResourceState = _RS.INITIALIZING
+        self.epoch: int = 0
         self.last_failure: FailureReport | None = None
-        self.stuck = False
-        self.closed = False
-        self.maintenance = False
+        self.stuck: bool = False
+        self.closed: bool = False
+        self.maintenance: bool = False
         self._stored = stored
         self._value: object = None
         self._attempt: Attempt | None = None

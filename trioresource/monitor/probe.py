@@ -25,7 +25,7 @@ class Probe:
     __slots__ = ("_again", "_attempt", "_noes", "_scope", "_signal", "_threshold", "running")
 
     def __init__(self, attempt: Attempt, intervals: PollIntervals) -> None:
-        self.running = False
+        self.running: bool = False
         self._attempt = attempt
         self._again = False
         self._signal: str | None = None

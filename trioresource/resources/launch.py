@@ -15,14 +15,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import attrs
 
 from trioresource.errors import OnlineFailed
-
-if TYPE_CHECKING:
-    pass
 
 _NOT_INHERITED: Final = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS")
 """What a service manager said to this program is not meant for programs started here."""

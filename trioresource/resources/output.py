@@ -42,7 +42,7 @@ class Output:
         size: int,
         log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
-        self.inlet = inlet
+        self.inlet: int = inlet
         self._outlet = outlet
         self._file: int | None = None
         self._log = log

@@ -6,7 +6,7 @@ import re
 import shlex
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import attrs
 from pydantic import (
@@ -57,7 +57,9 @@ Command = Annotated[tuple[Word, ...], Field(min_length=1), BeforeValidator(split
 
 
 class _Readiness(BaseModel):
-    model_config = ConfigDict(
+    """What all ways to be ready share."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
     )
 
