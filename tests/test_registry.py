@@ -233,3 +233,10 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
     assert load_mistakes(tmp_path) == ["FILE: can not be read: Is a directory"]
     latin = write(tmp_path / "latin.toml", "# one\n# zwölf\n".encode("latin-1"))
     assert load_mistakes(latin) == ["FILE:2: not UTF-8: byte 0xf6; save the file as UTF-8"]
+
+
+def test_a_module_that_exits_when_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "exits_at_import.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UnknownType, match="can not be imported: SystemExit: 0"):
+        find_type("exits_at_import:Anything")

@@ -133,7 +133,7 @@ def _load(place: str, shown: str) -> type[ResourceHandler[Any]]:
         raise UnknownType(f"resource type {shown}: not of the form package.module:Class")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever a module does when it is imported, it must not look like our failure.
         reason = f"{type(error).__name__}: {error}"
         raise UnknownType(

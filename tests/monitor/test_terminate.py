@@ -109,10 +109,11 @@ async def test_beside_online(
     ]
     assert trio.current_time() == pytest.approx(0.8)
     assert hosted.state is RS.OFFLINE
-    assert [one.new for one in drain() if isinstance(one, StateChange)][1:] == [
-        RS.ONLINE_PENDING,
-        RS.OFFLINE_PENDING,
-        RS.OFFLINE,
+    changes = [one for one in drain() if isinstance(one, StateChange)]
+    assert [(one.new, one.detail) for one in changes][1:] == [
+        (RS.ONLINE_PENDING, ""),
+        (RS.OFFLINE_PENDING, "terminated"),
+        (RS.OFFLINE, "terminated"),
     ]
 
 

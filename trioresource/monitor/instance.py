@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import trio
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from .waiting import Watched
 
 _RS = ResourceState
+
+# Why a resource is offline that did not go offline in good order.
+_TERMINATED: Final = "terminated"
 
 
 @attrs.frozen
@@ -191,7 +194,7 @@ class Instance:
         """The attempt is being terminated by command."""
         self._going_down(attempt)
         if self.state is not _RS.OFFLINE_PENDING:
-            self._set_state(_RS.OFFLINE_PENDING)
+            self._set_state(_RS.OFFLINE_PENDING, _TERMINATED)
 
     def attempt_failed(
         self, attempt: Attempt, reason: FailureReason, detail: str, error: BaseException | None
@@ -236,7 +239,7 @@ class Instance:
             self.home.send(AttemptEnded(self.name, attempt.epoch, trio.current_time()))
         else:
             self._value = None
-            self._set_state(_RS.OFFLINE)
+            self._set_state(_RS.OFFLINE, "" if attempt.orderly else _TERMINATED)
         command, self._next = self._next, None
         if command is _RS.ONLINE:
             self._launch()
