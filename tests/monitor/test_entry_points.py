@@ -362,3 +362,19 @@ async def test_looks_alive_is_left_out_while_another_entry_point_runs(
     assert busy(hosted).done[-2:] == ["control", "looks_alive"]
     assert hosted.statistics().looks_alive_polls == 1
     assert hosted.statistics().suspicions == 0
+
+
+async def test_an_error_of_the_block_comes_out_as_it_is(autojump_clock: MockClock) -> None:
+    with pytest.raises(LookupError, match="of the block"):
+        async with open_monitor() as monitor:
+            hosted = await monitor.host("r", Busy)
+            await hosted.online()
+            raise LookupError("of the block")
+    assert busy(hosted).done[-1] == "close"
+
+
+async def test_opening_under_cancellation(autojump_clock: MockClock) -> None:
+    with trio.move_on_after(0) as scope:
+        async with open_monitor():
+            pytest.fail("not reached")
+    assert scope.cancelled_caught

@@ -111,10 +111,10 @@ async def test_a_task_that_ends_is_a_failure(
 async def test_a_service_that_never_starts(
     autojump_clock: MockClock, monitor: ResourceMonitor
 ) -> None:
-    async def early(*, task_status: trio.TaskStatus[None]) -> None:
+    async def early(*, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC124
         raise LookupError("no such port")
 
-    async def returns(*, task_status: trio.TaskStatus[None]) -> None:
+    async def returns(*, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC128
         await trio.lowlevel.checkpoint()
 
     one = await monitor.host("one", service(early))
@@ -146,7 +146,7 @@ async def test_a_task_may_end_while_going_offline(
 async def test_a_crash_while_coming_online(
     autojump_clock: MockClock, monitor: ResourceMonitor
 ) -> None:
-    async def crash() -> None:
+    async def crash() -> None:  # noqa: ASYNC124
         raise ValueError("early")
 
     class Crashes(ResourceHandler[Any]):
@@ -229,7 +229,7 @@ async def test_interrupts_take_the_monitor_down(
         async def close(self) -> None:
             events.append("neighbour closed")
 
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(BaseExceptionGroup) as caught:  # noqa: ASYNC401
         async with open_monitor() as monitor:
             neighbour = await monitor.host("n", Neighbour)
             await neighbour.online()

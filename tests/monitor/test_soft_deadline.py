@@ -367,7 +367,7 @@ async def test_a_scope_of_the_handlers_own_may_end_the_attempt(
 ) -> None:
     class Bounded(Slow):
         async def online(self, scope: OnlineScope) -> str:
-            await scope.enter(trio.move_on_after(5))
+            await scope.enter(trio.move_on_after(5))  # noqa: ASYNC122
             return await super().online(scope)
 
     hosted = await monitor.host("r", Bounded)

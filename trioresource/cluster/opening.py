@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import random as random_module
 import signal
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ import trio
 
 from ..monitor.home import open_shielded_nursery
 from ..monitor.monitor import open_monitor
+from ..monitor.ungrouped import ungrouped
 from .commands import Commands
 from .engine import Engine
 from .events import EventLog
@@ -20,19 +20,19 @@ from .service import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
 
 # Seconds for the engine to deal with the last reports; it never blocks.
 _LAST_WORDS: Final = 60.0
 
 
-@asynccontextmanager
-async def open_cluster(
+def open_cluster(
     *,
     shutdown_deadline: float = 1200.0,
     history: int = 1000,
     stop_on_signals: bool = False,
     random: random_module.Random | None = None,
-) -> AsyncGenerator[Cluster, None]:
+) -> AbstractAsyncContextManager[Cluster]:
     """Open a cluster of one node, whose state is kept in memory.
 
     Leaving the block, also by an error or by cancellation, takes everything offline,
@@ -47,41 +47,18 @@ async def open_cluster(
             everything goes offline in order, and the second one terminates everything.
         random: where jitter comes from.
 
+    Returns:
+        An asynchronous context manager that gives the cluster.
+
     Example::
 
         async with open_cluster() as cluster:
             database = await cluster.add("db", Database, properties={...})
             await database.online()
     """
-    block_error: BaseException | None = None
-    log = EventLog(history)
     generator = random or random_module.Random()
-    try:
-        async with _open_grouped(log, generator, shutdown_deadline, stop_on_signals) as cluster:
-            try:
-                yield cluster
-            except BaseException as error:
-                block_error = error
-                raise
-    except BaseExceptionGroup as group:
-        if block_error is None or not _is_same(block_error, group):
-            raise
-    else:
-        return
-    # That there are nurseries around the block is nobody's business but ours.
-    raise block_error
-
-
-def _is_same(error: BaseException, group: BaseException) -> bool:
-    """Whether two hold the same errors; passing through a nursery copies groups."""
-    ours, theirs = _leaves(error), _leaves(group)
-    return len(ours) == len(theirs) and all(map(operator.is_, ours, theirs))
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for one in error.exceptions for leaf in _leaves(one)]
-    return [error]
+    log = EventLog(history)
+    return ungrouped(_open_grouped(log, generator, shutdown_deadline, stop_on_signals))
 
 
 @asynccontextmanager

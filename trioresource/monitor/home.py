@@ -51,6 +51,10 @@ class Home:
         """Start a task under the monitor's context variables, not the caller's."""
         self._context.run(nursery.start_soon, fn, *args, name=name)
 
+    def call(self, fn: Callable[..., object], *args: Any) -> None:
+        """Call a function of a handler under the monitor's context variables."""
+        self._context.run(fn, *args)
+
     def launch(self, fn: Callable[[], Awaitable[object]], name: str) -> None:
         """Start an attempt; its first thing is to call ``stepped``."""
         if self._unstepped >= _LAUNCH_LIMIT:
@@ -108,6 +112,8 @@ async def open_shielded_nursery(name: str) -> AsyncGenerator[trio.Nursery, None]
 
 
 async def _hold_open(task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    # Behind the shield nobody would learn that the opening was cancelled.
+    await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
         async with trio.open_nursery() as nursery:
             task_status.started(nursery)

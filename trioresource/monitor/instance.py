@@ -170,7 +170,7 @@ class Instance:
         """Put what is stored into use while online; all that changed is dynamic."""
         previous = self.handler.properties
         self.handler.properties = self._read()
-        self.handler.properties_changed(previous)
+        self.home.call(self.handler.properties_changed, previous)
 
     def _read(self) -> Properties:
         handler = self.handler

@@ -17,10 +17,12 @@ from .home import Home, open_shielded_nursery
 from .instance import Lanes
 from .polling import Polling
 from .resource import HostedResource
+from .ungrouped import ungrouped
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from ..handler import HandlerFactory
     from ..model.reports import Report
@@ -201,18 +203,21 @@ async def _close(hosted: HostedResource, nursery: trio.Nursery) -> None:
         hosted.handler.log.warning("close: %s", describe_error(error), exc_info=error)
 
 
-@asynccontextmanager
-async def open_monitor(*, watchdog: float | None = None) -> AsyncGenerator[ResourceMonitor, None]:
+def open_monitor(*, watchdog: float | None = None) -> AbstractAsyncContextManager[ResourceMonitor]:
     """Open a resource monitor: the mechanism alone, for those who bring a policy.
 
     Leaving the block, for whatever reason, terminates every attempt, closes every
     handler and ends the report channel. Cancelling the block does the same. An error of
-    a handler never comes out here; ``KeyboardInterrupt`` and ``SystemExit`` always do.
+    a handler never comes out here; ``KeyboardInterrupt`` and ``SystemExit`` always do, in an
+    exception group. An error of the block comes out as it is.
 
     Args:
         watchdog: after how many seconds of real time without a turn the event loop counts
             as blocked; whose handler blocked it, has failed. ``None``: nobody watches.
             Not for a virtual clock.
+
+    Returns:
+        An asynchronous context manager that gives the monitor.
 
     Example::
 
@@ -222,6 +227,12 @@ async def open_monitor(*, watchdog: float | None = None) -> AsyncGenerator[Resou
             async for report in monitor.reports:
                 ...
     """
+    return ungrouped(_open_grouped(watchdog))
+
+
+@asynccontextmanager
+async def _open_grouped(watchdog: float | None) -> AsyncGenerator[ResourceMonitor, None]:
+    """The monitor in its nursery, which puts every error into groups."""
     send, receive = trio.open_memory_channel["Report"](inf)
     clock = Clock()
     # The channel ends after the last task: one that would not end may still report.
