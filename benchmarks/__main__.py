@@ -31,7 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 if no bar is missed, 1 otherwise.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.name if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     effort = QUICK if options.quick else FULL
     begun = time.perf_counter()
     rows = [row for name in options.name or BENCHMARKS for row in _run(name, effort, options.json)]
@@ -55,7 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "name",
         nargs="*",
-        choices=[*BENCHMARKS, []],
         metavar="NAME",
         help=f"the benchmarks to run: {', '.join(BENCHMARKS)}; all by default",
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING
 
 import trio
 
-from benchmarks.measure import Row, alternate, flatness, row_of_ratios
+from benchmarks.flat import compare_sizes
+from benchmarks.measure import QUICK, alternate, row_of_ratios
 from benchmarks.sides import (
     Idle,
     bare_cycle,
@@ -18,8 +20,9 @@ from benchmarks.sides import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.connection import Connection
 
-    from benchmarks.measure import Effort, Pairs
+    from benchmarks.measure import Effort, Pairs, Row
     from trioresource import HostedResource, Resource
 
 NAME = "cycle"
@@ -29,42 +32,27 @@ BAR = 2.0
 
 def run(effort: Effort) -> Iterator[Row]:
     """The life of one resource, alone and among many that are idle."""
-    yield _row(trio.run(_in_monitor, effort, 0), "monitor", BAR)
+    yield _row(trio.run(_in_monitor, effort), "monitor", BAR)
     yield _row(trio.run(_in_cluster, effort), "cluster", None)
-    rows: list[Row] = []
-    for size in effort.sizes:
-        pairs = trio.run(_in_monitor, effort, size)
-        rows.append(_row(pairs, f"{size:,} idle neighbours in the monitor", None))
-        yield rows[-1]
-    yield from flatness(rows, "cost of a life")
+    yield from compare_sizes(_serve, effort, benchmark=NAME, what="a life, idle neighbours")
 
 
 def _row(pairs: Pairs, what: str, bar: float | None) -> Row:
     return row_of_ratios(pairs, benchmark=NAME, what=what, unit="us", scale=1e6, bar=bar)
 
 
-async def _in_monitor(effort: Effort, neighbours: int) -> Pairs:
-    async with consumed_monitor() as (monitor, drain):
-        await bring_online(monitor, Idle, neighbours, prefix="idle")
-        await drain.emptied()
-        return await _measure(effort, await monitor.host("one", Idle))
+async def _in_monitor(effort: Effort) -> Pairs:
+    async with consumed_monitor() as (monitor, _):
+        return await _compare(effort, await monitor.host("one", Idle))
 
 
 async def _in_cluster(effort: Effort) -> Pairs:
     async with consumed_cluster() as cluster:
-        return await _measure(effort, await cluster.add("one", Idle))
+        return await _compare(effort, await cluster.add("one", Idle))
 
 
-async def _measure(effort: Effort, one: HostedResource | Resource) -> Pairs:
+async def _compare(effort: Effort, one: HostedResource | Resource) -> Pairs:
     cycles = effort.cycles
-
-    async def ours() -> float:
-        begun = time.process_time()
-        for _ in range(cycles):
-            await one.online()
-            await one.terminate()
-        return (time.process_time() - begun) / cycles
-
     async with trio.open_nursery() as nursery:
 
         async def bare() -> float:
@@ -73,5 +61,27 @@ async def _measure(effort: Effort, one: HostedResource | Resource) -> Pairs:
                 await bare_cycle(nursery)
             return (time.process_time() - begun) / cycles
 
-        pairs = await alternate(effort.pairs, ours, bare)
+        pairs = await alternate(effort.pairs, lambda: _lives(one, cycles), bare)
     return pairs
+
+
+async def _lives(one: HostedResource | Resource, cycles: int) -> float:
+    begun = time.process_time()
+    for _ in range(cycles):
+        await one.online()
+        await one.terminate()
+    return (time.process_time() - begun) / cycles
+
+
+def _serve(neighbours: int, connection: Connection) -> None:
+    trio.run(_among, neighbours, connection)
+
+
+async def _among(neighbours: int, connection: Connection) -> None:
+    async with consumed_monitor() as (monitor, drain):
+        await bring_online(monitor, Idle, neighbours, prefix="idle")
+        await drain.emptied()
+        gc.collect()
+        one = await monitor.host("one", Idle)
+        while connection.recv():
+            connection.send(await _lives(one, QUICK.cycles))

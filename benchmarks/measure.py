@@ -28,7 +28,7 @@ class Effort:
     """How many idle resources there are, where that is varied."""
     pending: int = 10_000
     """How many resources come online at once."""
-    pending_runs: int = 5
+    pending_runs: int = 3
 
 
 FULL = Effort()

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 import trio
 import trio.testing
 
-from benchmarks.measure import flatness, row_of_ratios, row_of_size
+from benchmarks.flat import compare_sizes
+from benchmarks.measure import row_of_ratios
 from benchmarks.sides import Polled, consumed_monitor
 from trioresource import PollIntervals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
 
     from benchmarks.measure import Effort, Pairs, Row
 
@@ -30,32 +32,58 @@ _INTERVAL: Final = 1_000.0
 
 def run(effort: Effort) -> Iterator[Row]:
     """All due together, for each number of resources; and each at an instant of its own."""
-    first, *others = effort.sizes
-    rows = [_row(_measure(effort.pairs, first), f"{first:,} due together", BAR)]
-    yield rows[0]
-    for size in others:
-        polls = [ours for ours, _ in _measure(effort.pairs, size, bare=False)]
-        what = f"{size:,} due together"
-        rows.append(row_of_size(polls, benchmark=NAME, what=what, unit="us", scale=1e6))
-        yield rows[-1]
-    yield from flatness(rows, "cost of a poll")
-    pairs = _measure(effort.pairs, first, spread=True)
-    yield _row(pairs, f"{first:,} each at its own instant", None)
+    size = effort.sizes[0]
+    yield _row(_measure(effort.pairs, size, spread=False), f"{size:,} due together", BAR)
+    yield from compare_sizes(_serve, effort, benchmark=NAME, what="a poll")
+    pairs = _measure(effort.pairs, size, spread=True)
+    yield _row(pairs, f"{size:,} each at its own instant", None)
 
 
 def _row(pairs: Pairs, what: str, bar: float | None) -> Row:
     return row_of_ratios(pairs, benchmark=NAME, what=what, unit="us", scale=1e6, bar=bar)
 
 
-def _measure(pairs: int, size: int, *, spread: bool = False, bare: bool = True) -> Pairs:
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    apart = _INTERVAL / 4 / size if spread else 0.0
-    return trio.run(_poll, pairs, size, apart, bare, clock=clock)
-
-
-async def _poll(pairs: int, size: int, apart: float, bare: bool) -> Pairs:
-    poll = PollIntervals(looks_alive=_INTERVAL, is_alive=1e9)
+def _measure(pairs: int, size: int, *, spread: bool) -> Pairs:
     found: Pairs = []
+    _run(
+        size,
+        _INTERVAL / 4 / size if spread else 0.0,
+        bare=True,
+        more=lambda: len(found) <= pairs,
+        tell=lambda polled, woken: found.append((polled, woken)),
+    )
+    # The first one was for nothing.
+    return found[1:]
+
+
+def _serve(size: int, connection: Connection) -> None:
+    def tell(polled: float, _: float) -> None:
+        connection.send(polled)
+
+    _run(size, 0.0, bare=False, more=connection.recv, tell=tell)
+
+
+def _run(
+    size: int,
+    apart: float,
+    *,
+    bare: bool,
+    more: Callable[[], bool],
+    tell: Callable[[float, float], None],
+) -> None:
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    trio.run(_poll, size, apart, bare, more, tell, clock=clock)
+
+
+async def _poll(
+    size: int,
+    apart: float,
+    bare: bool,
+    more: Callable[[], bool],
+    tell: Callable[[float, float], None],
+) -> None:
+    """Tell the cost of one poll and of one wake-up, in seconds, as long as more is wanted."""
+    poll = PollIntervals(looks_alive=_INTERVAL, is_alive=1e9)
     async with trio.open_nursery() as nursery, consumed_monitor() as (monitor, drain):
         begun = trio.current_time()
         hosted = [await monitor.host(f"r{number}", Polled, poll=poll) for number in range(size)]
@@ -78,14 +106,14 @@ async def _poll(pairs: int, size: int, apart: float, bare: bool) -> Pairs:
             return (time.process_time() - started) / size
 
         gc.collect()
-        for _ in range(pairs + 1):
+        turns = 0
+        while more():
+            turns += 1
             polled = await half()
-            found.append((polled, await half()))
+            tell(polled, await half())
         # Every resource was polled once in each pair, and no more.
-        assert {one.statistics().looks_alive_polls for one in hosted} == {pairs + 1}
+        assert {one.statistics().looks_alive_polls for one in hosted} == {turns}
         nursery.cancel_scope.cancel()
-    # The first one was for nothing.
-    return found[1:]
 
 
 async def _loop(first: float) -> None:

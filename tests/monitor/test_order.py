@@ -108,6 +108,9 @@ import trio, trio.testing
 import trio._core._run as run
 from trioresource import *
 
+# What is made from here on lies elsewhere in memory, in each process.
+ballast = [[object()] * number for number in range(int(sys.argv[2]))]
+
 run._ALLOW_DETERMINISTIC_SCHEDULING = True
 run._r = random.Random(int(sys.argv[1]))
 
@@ -142,7 +145,7 @@ def test_the_same_run_gives_the_same_history_in_every_process() -> None:
     for hash_seed in ("0", "1", "2", "3"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", SCENARIO, "7"],
+            [sys.executable, "-W", "ignore", "-c", SCENARIO, "7", str(100 * int(hash_seed))],
             env=environment,
             capture_output=True,
             check=True,

@@ -110,6 +110,7 @@ class Engine:
             self.log.publish(report)
             if isinstance(report, FailureReport):
                 member.last_failure = report
+                # Recover if, and only if, it should be online.
                 if self.wants_up(member):
                     self.recovery.failed(member, report)
             elif isinstance(report, AttemptStuck):
