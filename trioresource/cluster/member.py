@@ -266,7 +266,6 @@ class Member:
             await waiter.wait(self.hosted.lanes.soft)
         finally:
             self._waiters.remove(waiter)
-        for _ in range(2):
-            # The tie rule of the monitor, and the report that has still to be received.
-            if not self.is_settled:
-                await trio.lowlevel.cancel_shielded_checkpoint()
+        if not self.is_settled:
+            # The report of what the monitor has just completed has still to be received.
+            await trio.lowlevel.cancel_shielded_checkpoint()

@@ -155,12 +155,17 @@ class Cluster:
     def _check_addition(self, name: str, group: str, dependencies: Dependencies) -> None:
         if self._engine.closing:
             raise InvalidStateError("the cluster is closing")
-        members = {one.name: one for one in self._engine.members.values() if not one.removed}
+        members = self._engine.members
         providers = [members.get(one) for one in dependencies.names]
-        if all(one and one.group.name == group and one.depth < MAX_DEPTH for one in providers):
+        if all(
+            one and not one.removed and one.group.name == group and one.depth < MAX_DEPTH
+            for one in providers
+        ):
             return
-        known = {one.name: one.dependencies for one in members.values()}
-        groups = {one.name: one.group.name for one in members.values()}
+        # Only for a mistake, to tell all about it: this looks at every resource.
+        present = [one for one in members.values() if not one.removed]
+        known = {one.name: one.dependencies for one in present}
+        groups = {one.name: one.group.name for one in present}
         validate_dependencies({**known, name: dependencies}, {**groups, name: group})
 
     async def remove(self, name: str) -> None:

@@ -290,7 +290,3 @@ class HostedResource(Instance):
             await trio.lowlevel.checkpoint()
             return
         await wait_soft(self._waiters, self.lanes.soft)
-        if not self.is_settled:
-            # What completes in the very instant of the deadline counts as complete: its
-            # task may be behind this one in the same pass of the scheduler.
-            await trio.lowlevel.cancel_shielded_checkpoint()
