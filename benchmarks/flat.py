@@ -31,9 +31,9 @@ def compare_sizes(serve: Serve, effort: Effort, *, benchmark: str, what: str) ->
         what: what costs.
     """
     smallest, *others = effort.sizes
-    with _worker(serve, smallest) as few:
+    with worker(serve, smallest) as few:
         for size in others:
-            with _worker(serve, size) as many:
+            with worker(serve, size) as many:
                 # The first pair is for nothing.
                 pairs = [(many(), few()) for _ in range(effort.pairs + 1)][1:]
             yield row_of_ratios(
@@ -47,7 +47,8 @@ def compare_sizes(serve: Serve, effort: Effort, *, benchmark: str, what: str) ->
 
 
 @contextmanager
-def _worker(serve: Serve, size: int) -> Iterator[Callable[[], float]]:
+def worker(serve: Serve, size: int) -> Iterator[Callable[[], float]]:
+    """A process that measures something each time it is called."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(size, there), daemon=True)

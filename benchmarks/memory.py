@@ -21,6 +21,7 @@ from benchmarks.sides import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from multiprocessing.connection import Connection
 
     from benchmarks.measure import Effort, Pairs, Row
 
@@ -73,13 +74,23 @@ def _traced() -> Iterator[Callable[[], int]]:
         tracemalloc.stop()
 
 
-async def _monitor_bytes(size: int) -> float:
+async def _monitor_bytes(size: int, connection: Connection | None = None) -> float:
     async with consumed_monitor() as (monitor, drain):
         with _traced() as traced:
             resources = await bring_online(monitor, Polled, size)
             await drain.emptied()
             # The list that holds them here is none of theirs.
-            return (traced() - sys.getsizeof(resources)) / size
+            found = (traced() - sys.getsizeof(resources)) / size
+        if connection is not None:
+            connection.send(found)
+            # Here this process is ended: in good order that would take long.
+            connection.recv()
+    return found
+
+
+def _serve(size: int, connection: Connection) -> None:
+    connection.recv()
+    trio.run(_monitor_bytes, size, connection)
 
 
 async def _cluster_bytes(size: int) -> float:

@@ -365,12 +365,13 @@ async def test_looks_alive_is_left_out_while_another_entry_point_runs(
 
 
 async def test_an_error_of_the_block_comes_out_as_it_is(autojump_clock: MockClock) -> None:
+    handler = Busy()
     with pytest.raises(LookupError, match="of the block"):
         async with open_monitor() as monitor:
-            hosted = await monitor.host("r", Busy)
+            hosted = await monitor.host("r", lambda: handler)
             await hosted.online()
             raise LookupError("of the block")
-    assert busy(hosted).done[-1] == "close"
+    assert handler.done[-1] == "close"
 
 
 async def test_opening_under_cancellation(autojump_clock: MockClock) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
+# So often at most it is looked for a moment in which no process is started anywhere.
+_LOOKS: Final = 200
 _ENDED: Final = (b"Z", b"X")
 """States of /proc/PID/stat in which a process holds nothing any more."""
 
@@ -64,15 +66,40 @@ def kill(session: int) -> dict[int, int]:
     Returns:
         The members found, like ``members``; none at all only if there is nobody left.
     """
-    # Once is not enough: a process that is started while the list is read may be missing
-    # from it, while the one that has started it ends before its turn comes.
-    found = members(session) or members(session)
+    found = _all_members(session)
     for group in sorted({session, *found.values()}):
         # ESRCH: it has ended by itself. EPERM: it runs as another user, and shows up in
         # the next answer.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
     return found
+
+
+def _all_members(session: int) -> dict[int, int]:
+    """The members of a session; none at all only if there is nobody left.
+
+    A process that is started while the list is read may be missing from it, while the
+    one that has started it ends before its turn comes. So nobody counts as nobody only
+    when it was so twice, and no process was started meanwhile in the whole system: what
+    was about to be started during the first look is there for the second.
+    """
+    calm = None
+    found: dict[int, int] = {}
+    for _ in range(_LOOKS):
+        newest = _newest_process()
+        found = members(session)
+        if found or newest == calm == _newest_process():
+            break
+        calm = newest
+    return found
+
+
+def _newest_process(proc: Path = _PROC) -> str:
+    """The id that was given to a process or thread last."""
+    try:
+        return (proc / "loadavg").read_text().split()[-1]
+    except OSError:
+        return ""
 
 
 class Disposition(enum.Enum):
