@@ -14,7 +14,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -86,16 +86,18 @@ async def serve(database: Resource, port: int, *, task_status: trio.TaskStatus[i
 
 
 async def answer(database: Resource, stream: trio.SocketStream) -> None:
-    async for line in stream:
-        name = line.decode(errors="replace").strip()
-        try:
-            async with database.available() as connection:
-                await connection.execute("INSERT INTO guests VALUES (?)", name)
-                [[count]] = await connection.execute("SELECT count(*) FROM guests")
-            reply = f"welcome {name}, you are guest number {count}"
-        except ResourceNotAvailable:
-            reply = "the guest book is closed, please come again"
-        await stream.send_all(f"{reply}\n".encode())
+    # A client that goes away without a farewell is no failure of the server.
+    with suppress(trio.BrokenResourceError):
+        async for line in stream:
+            name = line.decode(errors="replace").strip()
+            try:
+                async with database.available() as connection:
+                    await connection.execute("INSERT INTO guests VALUES (?)", name)
+                    [[count]] = await connection.execute("SELECT count(*) FROM guests")
+                reply = f"welcome {name}, you are guest number {count}"
+            except ResourceNotAvailable:
+                reply = "the guest book is closed, please come again"
+            await stream.send_all(f"{reply}\n".encode())
 
 
 async def visit(port: int, name: str) -> None:

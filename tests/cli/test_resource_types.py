@@ -81,7 +81,7 @@ def test_types(site: Path, call: Call) -> None:
     assert "BROKEN" in lines["broken"]
     assert "others_absent can not be imported" in lines["broken"]
     assert lines["broken"].endswith("(from others 3.2)")
-    assert "BROKEN: its module ends the program" in lines["script"]
+    assert "module others_exit can not be imported: SystemExit: 5" in lines["script"]
 
 
 def test_types_as_json(site: Path, call: Call) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import enum
+import errno
+import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_UNWRITABLE: Final = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class ExitStatus(enum.IntEnum):
@@ -37,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status, one of ``ExitStatus``.
     """
+    _prepare_streams()
     try:
         from .app import call
     except ModuleNotFoundError as error:
@@ -54,8 +61,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return ExitStatus.INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
         # Whoever read the output has gone, as in `trioresource types | head -1`.
+        if not isinstance(error, BrokenPipeError):
+            print(f"trioresource: can not write: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.FAILED
     return status
+
+
+def _prepare_streams() -> None:
+    """Have streams that take any text, also where the caller has closed them (``>&-``)."""
+    sys.stdout = sys.stdout or _null()
+    sys.stderr = sys.stderr or _null()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _null() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")

@@ -79,9 +79,6 @@ def _try_to_find(name: str) -> tuple[type[ResourceHandler[Any]] | None, str]:
         return find_type(name), ""
     except UnknownType as error:
         return None, one_line(str(error))
-    except SystemExit as error:
-        # A script that was not meant to be imported.
-        return None, f"its module ends the program when it is imported (status {error.code})"
 
 
 def _source(point: EntryPoint) -> str:

@@ -292,6 +292,9 @@ class _Reader:
                 # What a variable that is not set would have been is not judged as well.
                 if not substitution.is_open(path):
                     section.mistake(substitution.conceal(text, path), *path)
+        except Exception as error:
+            # Its words are left out: they may hold a secret.
+            section.mistake(f"the check of type {kind.name} itself raised {type(error).__name__}")
         return properties
 
 

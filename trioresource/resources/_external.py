@@ -55,21 +55,27 @@ async def in_thread(what: str, fn: Callable[[*Ts], T], *args: *Ts, abandon: bool
         fn: the function.
         args: its arguments.
         abandon: on cancellation, leave the thread behind. Otherwise cancellation waits
-            for the function, and a result that is there is returned.
+            for the function, and a result that is there is returned. What can be left
+            behind may last for ever, so it does not count among the threads there may be.
 
     Returns:
         What the function returns.
     """
-    try:
-        limiter = _THREADS.get()
-    except LookupError:
-        limiter = trio.CapacityLimiter(_MAX_THREADS)
-        _THREADS.set(limiter)
+    limiter = trio.CapacityLimiter(1) if abandon else _threads()
 
     async def wait() -> T:
         return await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=abandon, limiter=limiter)
 
     return await external(what, wait)
+
+
+def _threads() -> trio.CapacityLimiter:
+    try:
+        return _THREADS.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(_MAX_THREADS)
+        _THREADS.set(limiter)
+        return limiter
 
 
 async def readable(what: str, descriptor: int) -> None:

@@ -31,6 +31,8 @@ _FIRST_PAUSE: Final = 0.001
 _GROWTH: Final = 1.5
 _PORTS: Final = range(1, 65536)
 _STATUSES: Final = range(100, 600)
+_TOKEN: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""What the name of a header is made of (RFC 9110, 5.6.2)."""
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -73,6 +75,12 @@ def _check_ascii(value: str) -> str:
     return value
 
 
+def _check_header(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise ValueError(f"is not the name of a header: {value!r}")
+    return value
+
+
 def _check_pattern(value: str) -> str:
     try:
         re.compile(value)
@@ -108,7 +116,7 @@ Address = Annotated[str, AfterValidator(_check_address)]
 Url = Annotated[str, AfterValidator(_check_url)]
 """``http://`` or ``https://``."""
 Headers = Mapping[
-    Annotated[str, AfterValidator(_check_ascii)], Annotated[str, AfterValidator(_check_ascii)]
+    Annotated[str, AfterValidator(_check_header)], Annotated[str, AfterValidator(_check_ascii)]
 ]
 """Headers of an HTTP request."""
 Regex = Annotated[str, AfterValidator(_check_pattern)]
@@ -164,20 +172,29 @@ async def _exchange(request: HttpRequest) -> str:
     parts = urlsplit(request.url)
     assert parts.hostname is not None
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    stream: trio.abc.Stream
-    stream = await trio.open_tcp_stream(parts.hostname, port)
+    context = None
     if parts.scheme == "https":
+        # First: what is open must not be left behind if this wait is cancelled.
         context = await in_thread("certificates", _ssl_context, request.verify)
+    stream: trio.abc.Stream = await trio.open_tcp_stream(parts.hostname, port)
+    if context is not None:
         stream = trio.SSLStream(
             stream, context, server_hostname=parts.hostname, https_compatible=True
         )
     try:
         connection = h11.Connection(h11.CLIENT)
-        headers = {"Host": parts.netloc.rpartition("@")[2], "Connection": "close"}
+        headers = {
+            "Host": parts.netloc.rpartition("@")[2],
+            "Connection": "close",
+            "User-Agent": "trioresource",
+        }
+        # Names are the same in any case of letters.
+        given = [name.lower() for name in request.headers]
+        headers = {name: value for name, value in headers.items() if name.lower() not in given}
         head = h11.Request(
             method="GET",
             target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-            headers=list({**headers, "User-Agent": "trioresource", **request.headers}.items()),
+            headers=list({**headers, **request.headers}.items()),
         )
         await stream.send_all(connection.send(head) or b"")
         await stream.send_all(connection.send(h11.EndOfMessage()) or b"")
@@ -189,7 +206,10 @@ async def _exchange(request: HttpRequest) -> str:
 async def _judge(request: HttpRequest, stream: trio.abc.Stream, connection: h11.Connection) -> str:
     body = b""
     while True:
-        connection.receive_data(bytes(await stream.receive_some()))
+        received = bytes(await stream.receive_some())
+        if not received and connection.their_state is h11.SEND_RESPONSE:
+            return "the connection was closed before an answer came"
+        connection.receive_data(received)
         while (event := connection.next_event()) is not h11.NEED_DATA:
             if isinstance(event, h11.Response):
                 code = event.status_code

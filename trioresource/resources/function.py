@@ -83,7 +83,7 @@ def import_function(place: str) -> Callable[..., Awaitable[object]]:
         raise ValueError(f"{place!r} is not of the form package.module:function")
     try:
         found: Any = pkgutil.resolve_name(place)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Importing runs code that is not ours; its error belongs in the list of mistakes.
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"{place} can not be imported: {reason}") from error

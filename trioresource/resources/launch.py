@@ -90,7 +90,7 @@ def start(launch: Launch, output: int) -> subprocess.Popen[bytes]:
         if _signals_need_reset():
             return _start_by_way_of_python(launch, environment, identity, output)
         return _popen(launch, launch.command, environment, identity, output)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, OverflowError, subprocess.SubprocessError) as error:
         raise OnlineFailed(_obstacle(launch, environment, error)) from error
 
 
@@ -211,6 +211,14 @@ def _group_number(group: str | int | None) -> int | None:
 
 def _obstacle(launch: Launch, environment: Mapping[str, str], error: Exception) -> str:
     """What is in the way of starting the program, in words for people."""
+    try:
+        return _visible_obstacle(launch, environment, error)
+    except OSError as hidden:
+        # Not even to be looked at: a directory above is closed, or the name is too long.
+        return f"{hidden.filename!r} is not accessible: {hidden.strerror}"
+
+
+def _visible_obstacle(launch: Launch, environment: Mapping[str, str], error: Exception) -> str:
     program = launch.command[0]
     if launch.directory is not None:
         directory = Path(launch.directory)

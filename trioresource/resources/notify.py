@@ -78,12 +78,13 @@ def parse(message: bytes) -> Notification:
 def _seconds(microseconds: str | None) -> float | None:
     if microseconds is None or not microseconds.isdecimal():
         return None
-    # No number of microseconds is too large to be meant, but it may be for a float.
-    return min(int(microseconds), 10**15) / 1e6 or None
+    # No number of microseconds is too large to be meant, but it may be for a float, or
+    # have more digits than int() takes.
+    return min(int(microseconds.lstrip("0")[:20] or 0), 10**15) / 1e6 or None
 
 
 def _error(number: str | None, name: str | None) -> str | None:
-    if number is not None and number.isdecimal() and int(number) in _ERRORS:
+    if number is not None and number[:5].isdecimal() and int(number[:5]) in _ERRORS:
         return os.strerror(int(number))
     return name
 
@@ -134,8 +135,10 @@ class NotifySocket:
             listen: is called with each message.
         """
         while True:
-            message, ancillary, _, _ = await external("notification", self._receive)
+            message, ancillary, flags, _ = await external("notification", self._receive)
             sender = _sender(ancillary)
+            if flags & socket.MSG_TRUNC:
+                message = message.rpartition(b"\n")[0]
             with contextlib.suppress(ProcessLookupError):
                 # One who has ended by now can not be told from a stranger. Senders that
                 # end at once, like systemd-notify(1), wait until their message was read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, final
@@ -24,7 +25,7 @@ _LONGEST_LINE: Final = 8192
 _MOST_AT_ONCE: Final = 16 * _CHUNK
 """Bytes that are taken without letting other tasks run."""
 _WRITE_BOUND: Final = 5.0
-"""Seconds for the last write to the file."""
+"""Seconds for the last write to the file, and to wait for who reads it if it is a FIFO."""
 
 
 @final
@@ -59,7 +60,8 @@ class Output:
         """
         # Cancellation counts before it is open or not at all: no descriptor gets lost.
         await trio.lowlevel.checkpoint_if_cancelled()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        # Nothing changes for a file; a FIFO without a reader is refused instead of waited for.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         try:
             with trio.CancelScope(shield=True):
                 self._file = await in_thread("opening the log file", os.open, path, flags, 0o644)
@@ -158,7 +160,14 @@ def _text(line: bytes) -> str:
 
 def _write_all(file: int, data: bytes) -> None:
     while data:
-        data = data[os.write(file, data) :]
+        try:
+            data = data[os.write(file, data) :]
+        except BlockingIOError:
+            # A FIFO or a terminal. The thread can not be cancelled, so the wait is bounded.
+            poll = select.poll()
+            poll.register(file, select.POLLOUT)
+            if not poll.poll(_WRITE_BOUND * 1000):
+                raise
 
 
 @asynccontextmanager

@@ -20,11 +20,17 @@ from .children import running
 from .launch import Launch
 from .notify import NotifySocket
 from .output import Output, open_output
-from .readiness import Command, LogReady, NotifyReady, Polled, Readiness, Word
+from .readiness import Command, LogReady, NotifyReady, Polled, Readiness, Variable, Word
 from .supervision import Run
 
 if TYPE_CHECKING:
     from trioresource.handler import OnlineScope
+
+
+Account = (
+    Annotated[int, Field(strict=True, ge=0, lt=2**32 - 1)] | Annotated[str, Field(min_length=1)]
+)
+"""The number or the name of a user or a group."""
 
 
 def signal_number(value: object) -> signal.Signals:
@@ -53,16 +59,16 @@ class ProcessProperties(Properties):
     command: Command
     """The program and its arguments: a list, or a string split as a shell would. No
     shell is involved. The program must stay in the foreground."""
-    environment: Mapping[str, Word] = Field(default_factory=dict)
+    environment: Mapping[Variable, Word] = Field(default_factory=dict)
     """Variables to set."""
     inherit_environment: bool = True
     """Whether the other variables are those of this program, or there are none."""
     directory: str | None = None
     """Where to run it; by default where this program runs."""
-    user: int | str | None = None
+    user: Account | None = None
     """Name or number of the user to run it as, with all groups of that user, and HOME,
     USER and LOGNAME set; needs root."""
-    group: int | str | None = None
+    group: Account | None = None
     """Name or number of the group to run it as; by default the user's."""
     ready: Readiness | None = None
     """How it is known to be operational; by default it is when it has been started.

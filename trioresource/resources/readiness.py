@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import attrs
+import trio
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -50,6 +51,14 @@ def _no_null(value: str) -> str:
     return value
 
 
+def _is_variable(value: str) -> str:
+    if not value or "=" in value:
+        raise ValueError(f"is not the name of a variable: {value!r}")
+    return _no_null(value)
+
+
+Variable = Annotated[str, AfterValidator(_is_variable)]
+"""The name of an environment variable."""
 Word = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_no_null)]
 """An argument or a variable: text without null characters; a number is taken as text."""
 Command = Annotated[tuple[Word, ...], Field(min_length=1), BeforeValidator(split_command)]
@@ -128,7 +137,11 @@ class CommandReady(Polled):
         launch = attrs.evolve(launch, command=self.command)
         async with open_output(log, size=1) as output, running(launch, output.inlet) as child:
             output.close_inlet()
-            exit_ = await child.wait()
+            async with trio.open_nursery() as nursery:
+                # A pipe that nobody empties holds up who writes much.
+                nursery.start_soon(output.pump)
+                exit_ = await child.wait()
+                nursery.cancel_scope.cancel()
             if exit_.status == 0:
                 return ""
             output.take()
