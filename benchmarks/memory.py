@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import resource
 import sys
 import tracemalloc
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import trio
 import trio.testing
 
-from benchmarks.measure import flatness, row_of_ratios, row_of_size
+from benchmarks.flat import worker
+from benchmarks.measure import Row, flatness, row_of_ratios, row_of_size
 from benchmarks.sides import (
     Polled,
     bring_online,
@@ -23,33 +26,44 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from benchmarks.measure import Effort, Pairs, Row
+    from benchmarks.flat import Serve
+    from benchmarks.measure import Effort, Pairs
 
 NAME = "memory"
 TITLE = "an idle resource online, polls armed / a task that holds an open nursery"
 BAR = 1.6
 
+_TRACEABLE: Final = 10_000
+
 
 def run(effort: Effort) -> Iterator[Row]:
     """Per resource: against bare Trio for the least number, by itself for the others."""
-    first, *others = effort.sizes
+    first = effort.sizes[0]
     pairs = trio.run(_compare, effort.pairs, first, _monitor_bytes)
-    rows = [_row(pairs, f"{first:,} in a monitor", BAR)]
-    yield rows[0]
-    for size in others:
-        # The same to the byte each time, so once is enough.
-        value = trio.run(_monitor_bytes, size)
-        rows.append(
-            row_of_size([value], benchmark=NAME, what=f"{size:,} in a monitor", unit="bytes")
-        )
-        yield rows[-1]
-    yield from flatness(rows, "size of a resource")
+    yield _row(pairs, f"{first:,} in a monitor", BAR)
+    # Traced for the smaller numbers; tracing 100,000 would take minutes.
+    traced, resident = list[Row](), list[Row]()
+    for size in effort.sizes:
+        if size <= _TRACEABLE:
+            traced.append(_alone(_serve_traced, size, f"{size:,} in a monitor"))
+        if size >= _TRACEABLE:
+            resident.append(_alone(_serve_resident, size, f"{size:,} in a monitor, resident"))
+    yield from traced
+    yield from flatness(traced, "size of a resource")
+    yield from resident
+    yield from flatness(resident, "resident size of a resource")
     pairs = trio.run(_compare, effort.pairs, first, _cluster_bytes)
     yield _row(pairs, f"{first:,} in a cluster", None)
 
 
 def _row(pairs: Pairs, what: str, bar: float | None) -> Row:
     return row_of_ratios(pairs, benchmark=NAME, what=what, unit="bytes", scale=1, bar=bar)
+
+
+def _alone(serve: Serve, size: int, what: str) -> Row:
+    """In a process of its own; once, for it is the same each time."""
+    with worker(serve, size) as measure:
+        return row_of_size([measure()], benchmark=NAME, what=what, unit="bytes")
 
 
 async def _compare(pairs: int, size: int, ours: Callable[[int], Awaitable[float]]) -> Pairs:
@@ -74,23 +88,38 @@ def _traced() -> Iterator[Callable[[], int]]:
         tracemalloc.stop()
 
 
-async def _monitor_bytes(size: int, connection: Connection | None = None) -> float:
+async def _monitor_bytes(size: int) -> float:
     async with consumed_monitor() as (monitor, drain):
         with _traced() as traced:
             resources = await bring_online(monitor, Polled, size)
             await drain.emptied()
             # The list that holds them here is none of theirs.
-            found = (traced() - sys.getsizeof(resources)) / size
-        if connection is not None:
-            connection.send(found)
-            # Here this process is ended: in good order that would take long.
-            connection.recv()
-    return found
+            return (traced() - sys.getsizeof(resources)) / size
 
 
-def _serve(size: int, connection: Connection) -> None:
+def _serve_traced(size: int, connection: Connection) -> None:
     connection.recv()
-    trio.run(_monitor_bytes, size, connection)
+    connection.send(trio.run(_monitor_bytes, size))
+
+
+def _serve_resident(size: int, connection: Connection) -> None:
+    trio.run(_send_resident, size, connection)
+
+
+async def _send_resident(size: int, connection: Connection) -> None:
+    async with consumed_monitor() as (monitor, drain):
+        before = _resident()
+        await bring_online(monitor, Polled, size)
+        await drain.emptied()
+        connection.recv()
+        connection.send((_resident() - before) / size)
+        # Here this process is ended: in good order that would take long.
+        connection.recv()
+
+
+def _resident() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 async def _cluster_bytes(size: int) -> float:

@@ -1,8 +1,6 @@
 """What authors write: a handler says what a resource is, and has no policy.
 
-A handler is one class with a handful of entry points, called one at a time by a
-monitor (only ``terminate`` may come while another one is at work). It may be written
-with Trio or with anyio.
+A handler may be written with Trio or with anyio.
 """
 
 from __future__ import annotations
@@ -42,15 +40,15 @@ class FailureSignal(ABC):
     def report(self, detail: str) -> bool:
         """Say that the resource may have failed; ``is_alive`` is asked before it counts.
 
-        May be called from any thread, never blocks, and only the first report of an
-        attempt counts.
+        May be called from any thread and never blocks. An attempt fails once, however
+        often it is reported; a report that ``is_alive`` denies may be followed by others.
 
         Args:
             detail: what was seen, in words for people.
 
         Returns:
-            False if the attempt is over and the report was dropped. From another
-            thread always True: the report is on its way.
+            False if the attempt is over, or is going offline, and the report was
+            dropped. From another thread True if the report is on its way.
         """
 
 

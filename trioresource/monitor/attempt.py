@@ -8,7 +8,6 @@ terminates an attempt has only to cancel its scope and to wait for its end.
 
 from __future__ import annotations
 
-import enum
 import functools
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, final
@@ -19,6 +18,7 @@ from ..errors import PropertyError
 from ..handler import FailureSignal, OnlineScope, ResourceHandler
 from ..model.reports import FailureReason, describe_error
 from .contents import Background, Contexts
+from .phase import BROKEN_IN, Phase
 from .tasktree import is_within
 
 if TYPE_CHECKING:
@@ -29,18 +29,6 @@ if TYPE_CHECKING:
     from .probe import Probe
 
 T = TypeVar("T")
-
-
-class Phase(enum.Enum):
-    """How far an attempt is."""
-
-    QUEUED = "queued"
-    STARTING = "online"
-    UP = "up"
-    STOPPING = "offline"
-    LEAVING = "leaving its contexts"
-    TERMINATING = "terminate"
-    ENDED = "ended"
 
 
 @final
@@ -143,9 +131,9 @@ class Attempt(OnlineScope):
 
     def report_failure(self, detail: str) -> bool:
         if not trio.lowlevel.in_trio_run():
-            self.hosted.home.run_sync_soon(self.report_failure, detail)
-            return True
-        if self.over:
+            return self.hosted.home.run_sync_soon(self.report_failure, detail)
+        if self.over or self.stop_asked:
+            # What goes away while going offline was asked to.
             return False
         if self.hosted.maintenance and self.phase is Phase.UP:
             self._signal = self._signal or detail
@@ -154,7 +142,6 @@ class Attempt(OnlineScope):
             # Nothing to verify yet, and one entry point at a time: looked at when online.
             self._signal = self._signal or detail
         elif self.phase is not Phase.UP:
-            # What goes away while going offline was asked to.
             return False
         if self.hosted.type_info.trust_signals:
             self.fail(FailureReason.SIGNAL, detail)
@@ -162,11 +149,11 @@ class Attempt(OnlineScope):
             self.hosted.polling.verify(self, detail)
         return True
 
-    def report(self, detail: str) -> bool:
-        return self.report_failure(detail)
+    report = report_failure
 
     def failure_signal(self) -> FailureSignal:
         self.detects_failures = True
+        self.hosted.polling.rely_on_source(self)
         return self
 
     # --- what the monitor does with it -------------------------------------------------
@@ -213,7 +200,9 @@ class Attempt(OnlineScope):
     def overdue(self) -> None:
         """The terminate deadline has passed and the attempt has not ended."""
         if not self.over:
-            self.fail(FailureReason.OFFLINE_TIMEOUT, "clean-up did not end in time")
+            asked = self.is_going_off
+            reason = FailureReason.OFFLINE_TIMEOUT if asked else FailureReason.TASK_CRASHED
+            self.fail(reason, "clean-up did not end in time")
         elif self.phase is Phase.TERMINATING and not self._grace_given:
             # The handler's terminate has just been cancelled by its own bound.
             self._grace_given = True
@@ -224,7 +213,7 @@ class Attempt(OnlineScope):
     @property
     def is_going_off(self) -> bool:
         """Whether it is ending in good order, so that its tasks may end too."""
-        return self.phase is Phase.STOPPING or self.phase is Phase.LEAVING
+        return self.stop_asked
 
     async def wait_ended(self) -> None:
         """Wait until no task and no context of the attempt is left."""
@@ -255,6 +244,8 @@ class Attempt(OnlineScope):
                 try:
                     await self._live()
                 finally:
+                    # What were entered from now on would never be left.
+                    self.nursery = self._contexts = None
                     # Also when the monitor's nursery was cancelled by a crash.
                     await self._clean_up()  # noqa: ASYNC102 - shielded and bounded in itself
         finally:
@@ -285,7 +276,19 @@ class Attempt(OnlineScope):
                 self.orderly = not self.over
         # Outside of the scope, which has split off its own Cancelled.
         except Exception as error:
-            self._broke(FailureReason.CLEANUP_RAISED, error)
+            self._broke(self._reason_now, error)
+        except BaseExceptionGroup as group:
+            # Somebody else's Cancelled, or an interrupt, goes on without the handler's errors.
+            errors, rest = group.split(Exception)
+            if errors is not None:
+                self._broke(self._reason_now, errors)
+            raise (rest or group) from None
+
+    @property
+    def _reason_now(self) -> FailureReason:
+        # Before the end it is an entered context that has broken, and not its clean-up.
+        reason = None if self.over else BROKEN_IN.get(self.phase)
+        return reason or FailureReason.CLEANUP_RAISED
 
     async def _serve(self) -> None:
         """Come online, stay, go offline; raises nothing but cancellation."""
@@ -293,6 +296,8 @@ class Attempt(OnlineScope):
         gate = self.hosted.gate
         await gate.enter("online")
         try:
+            # The gate may have been handed over in the moment of a terminate.
+            await trio.lowlevel.checkpoint_if_cancelled()
             self.phase = Phase.STARTING
             if self._read_properties():
                 value = await handler.online(self)
@@ -302,9 +307,16 @@ class Attempt(OnlineScope):
             self._broke(FailureReason.ONLINE_RAISED, error)
         finally:
             gate.leave()
-        await self._until_stopped()
+        try:
+            await self._until_stopped()
+        except trio.Cancelled:
+            if not self.over:
+                # By a nursery in a context that it entered, whose error comes out later.
+                self.hosted.falling_apart(self)
+            raise
         await gate.enter("offline")
         try:
+            await trio.lowlevel.checkpoint_if_cancelled()
             self.phase = Phase.STOPPING
             await handler.offline(self)
         except Exception as error:

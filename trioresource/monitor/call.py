@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any, final
 
 import trio
@@ -39,7 +40,7 @@ class Call:
         self._answer: Any = None
         self._error: Exception | None = None
 
-    async def run(self, nursery: trio.Nursery | None = None) -> Any:
+    async def run(self, nursery: trio.Nursery | None = None, *, turn: float = inf) -> Any:
         """Make the call and give back its answer, or raise what it raised.
 
         Cancelling the caller gives up its turn, or cancels the call. In that case the
@@ -49,23 +50,35 @@ class Call:
         Args:
             nursery: where to run it; by default in the attempt that is online then, so
                 that it ends with that, or else in the monitor's own nursery.
+            turn: how many seconds it waits for its turn.
+
+        Raises:
+            TimeoutError: it had no turn, or did not end in time: cancelled at the
+                deadlock deadline, given up a terminate deadline after that.
         """
         hosted = self.hosted
-        await hosted.gate.enter(self._name)
+        with trio.move_on_after(turn) as waiting:
+            await hosted.gate.enter(self._name)
+        if waiting.cancelled_caught:
+            raise TimeoutError(f"{hosted.name}: {self._name}: {hosted.gate.running} does not end")
         try:
             where = nursery or hosted.attempt_nursery or hosted.home.nursery
             hosted.home.start_soon(where, self._work, name=f"{hosted.name} {self._name}")
         except BaseException:
             hosted.gate.leave()
             raise
+        limit = hosted.deadlines.deadlock + hosted.deadlines.terminate
         try:
-            await self._done.wait()
+            with trio.move_on_after(limit):
+                await self._done.wait()
         except trio.Cancelled:
             self._scope.cancel()
             bound = trio.current_time() + hosted.deadlines.terminate
             with trio.CancelScope(deadline=bound, shield=True):
                 await self._done.wait()
             raise
+        if not self._done.is_set():
+            raise TimeoutError(f"{hosted.name}: {self._name} does not end")
         if self._error is not None:
             raise self._error
         return self._answer

@@ -53,7 +53,8 @@ class Home:
 
     def call(self, fn: Callable[..., object], *args: Any) -> None:
         """Call a function of a handler under the monitor's context variables."""
-        self._context.run(fn, *args)
+        # In a copy: the function may start a task, and a context is not entered twice.
+        self._context.copy().run(fn, *args)
 
     def launch(self, fn: Callable[[], Awaitable[object]], name: str) -> None:
         """Start an attempt; its first thing is to call ``stepped``."""
@@ -88,9 +89,13 @@ class Home:
         if self._reports.statistics().current_buffer_used < _ROOM:
             self.send(report)
 
-    def run_sync_soon(self, fn: Callable[..., object], *args: Any) -> None:
-        """Call ``fn`` in Trio's thread; for use from any other thread."""
-        self._token.run_sync_soon(fn, *args)
+    def run_sync_soon(self, fn: Callable[..., object], *args: Any) -> bool:
+        """Call ``fn`` in Trio's thread, from any other; False if the run has ended."""
+        try:
+            self._token.run_sync_soon(fn, *args)
+        except trio.RunFinishedError:
+            return False
+        return True
 
 
 @asynccontextmanager
@@ -104,17 +109,21 @@ async def open_shielded_nursery(name: str) -> AsyncGenerator[trio.Nursery, None]
         name: the name of the task that holds the nursery, for task trees.
     """
     async with trio.open_nursery() as outer:
-        nursery: trio.Nursery = await outer.start(_hold_open, name=name)
+        nursery: trio.Nursery = await outer.start(_hold_open, outer, name=name)
         try:
             yield nursery
         finally:
             nursery.cancel_scope.cancel()
 
 
-async def _hold_open(task_status: trio.TaskStatus[trio.Nursery]) -> None:
+async def _hold_open(outer: trio.Nursery, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
     # Behind the shield nobody would learn that the opening was cancelled.
     await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
         async with trio.open_nursery() as nursery:
             task_status.started(nursery)
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                # After a crash at once, and not when all the others have cleaned up.
+                outer.cancel_scope.cancel()

@@ -19,9 +19,11 @@ from ..model.reports import (
     describe_error,
 )
 from ..model.states import ResourceState
-from .attempt import Attempt, Phase
+from .attempt import Attempt
 from .clock import Lane
 from .gate import EntryGate
+from .phase import Phase
+from .probe import Probe
 from .tasktree import format_task_tree
 from .waiting import SoftWait
 
@@ -47,6 +49,7 @@ class Lanes:
     soft: Lane[SoftWait]
     pending: Lane[Attempt]
     terminate: Lane[Attempt]
+    deadlock: Lane[Probe]
 
 
 @attrs.define
@@ -69,6 +72,7 @@ class Instance:
 
     __slots__ = (
         "_attempt",
+        "_close_ended",
         "_next",
         "_stored",
         "_value",
@@ -122,6 +126,7 @@ class Instance:
         self._next: ResourceState | None = None
         self._waiters: list[SoftWait] = []
         self._watched: Watched[ResourceState] | None = None
+        self._close_ended: trio.Event | None = None
 
     @property
     def type_info(self) -> ResourceType:
@@ -251,6 +256,11 @@ class Instance:
         self.lanes.pending.disarm(attempt)
         self.lanes.terminate.arm(attempt)
 
+    def falling_apart(self, attempt: Attempt) -> None:
+        """What was entered is being left unasked: no more polls, and in bounded time."""
+        self.polling.forget(attempt)
+        self.lanes.terminate.arm(attempt)
+
     def report_progress(self, epoch: int, message: str, fraction: float | None) -> None:
         """A pending attempt is getting on."""
         self.home.send_if_room(Progress(self.name, epoch, message, fraction, trio.current_time()))
@@ -264,7 +274,7 @@ class Instance:
 
     def pending_overrun(self, attempt: Attempt) -> None:
         """No progress within the pending deadline."""
-        going_off = attempt.phase is Phase.STOPPING
+        going_off = attempt.is_going_off
         reason = FailureReason.OFFLINE_TIMEOUT if going_off else FailureReason.ONLINE_TIMEOUT
         attempt.fail(reason, f"for {self.deadlines.progress_gap:g} s")
 

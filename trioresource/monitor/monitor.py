@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..model.reports import Report
     from .attempt import Attempt
     from .clock import Lane
+    from .probe import Probe
     from .waiting import SoftWait
 
 
@@ -111,26 +112,33 @@ class ResourceMonitor:
         finally:
             if not opened:
                 hosted.closed = True
-                del self._hosted[name]
+                if self._hosted.get(name) is hosted:
+                    del self._hosted[name]
         return hosted
 
     async def unhost(self, name: str) -> None:
         """Terminate the resource if it runs, close its handler and forget it.
 
+        Once begun it is shielded and bounded: a cancelled caller returns when it is done.
+
         Args:
             name: the name of a hosted resource.
 
         Raises:
+            KeyError: nothing of that name is hosted.
+            InvalidStateError: called from a task of the resource itself.
             ResourceStuck: its attempt did not end; it stays hosted.
-            TimeoutError: ``close`` took longer than the deadlock deadline.
+            TimeoutError: ``close`` took longer than the deadlock deadline, or another
+                call did not end in that time.
             Exception: what ``close`` raised; it is forgotten all the same.
         """
         hosted = self._hosted[name]
         try:
             await hosted.close()
         finally:
-            if hosted.closed:
-                self._hosted.pop(name, None)
+            # Another one may have that name by now.
+            if hosted.closed and self._hosted.get(name) is hosted:
+                del self._hosted[name]
 
     async def aclose(self) -> None:
         """Terminate everything, and close every handler; shielded and bounded.
@@ -160,7 +168,7 @@ class ResourceMonitor:
         Returns:
             A function from a delay in seconds to the lane with that delay.
         """
-        return lambda delay: self._clock.lane(purpose, delay, expired)
+        return lambda delay: self._clock.lane(("owner", purpose), delay, expired)
 
     def _lanes_for(self, deadlines: Deadlines) -> Lanes:
         lanes = self._lanes.get(deadlines)
@@ -170,6 +178,7 @@ class ResourceMonitor:
                 clock.lane("soft", deadlines.soft, _soft_deadline),
                 clock.lane("pending", deadlines.progress_gap, _pending_overrun),
                 clock.lane("terminate", deadlines.terminate, _terminate_overrun),
+                clock.lane("deadlock", deadlines.deadlock, _probe_overrun),
             )
         return lanes
 
@@ -191,6 +200,10 @@ def _pending_overrun(attempt: Attempt, _: float) -> None:
 
 def _terminate_overrun(attempt: Attempt, _: float) -> None:
     attempt.overdue()
+
+
+def _probe_overrun(probe: Probe, _: float) -> None:
+    probe.overdue()
 
 
 async def _close(hosted: HostedResource, nursery: trio.Nursery) -> None:
@@ -237,8 +250,12 @@ async def _open_grouped(watchdog: float | None) -> AsyncGenerator[ResourceMonito
     clock = Clock()
     # The channel ends after the last task: one that would not end may still report.
     with send:
-        async with open_shielded_nursery("trioresource monitor") as nursery:
-            nursery.start_soon(clock.run, name="trioresource clock")
+        # The clock bounds the clean-up also after a crash has cancelled the nursery below.
+        async with (
+            open_shielded_nursery("trioresource timers") as timers,
+            open_shielded_nursery("trioresource monitor") as nursery,
+        ):
+            timers.start_soon(clock.run, name="trioresource clock")
             if watchdog is not None:
                 nursery.start_soon(Watchdog(watchdog).run, name="trioresource watchdog")
             monitor = ResourceMonitor(Home(nursery, send), clock, receive)

@@ -49,6 +49,10 @@ class Polling:
         self._looks_alive.disarm(attempt)
         self._is_alive.disarm(attempt)
 
+    def rely_on_source(self, attempt: Attempt) -> None:
+        """Stop polling ``looks_alive``: the resource has a failure source of its own."""
+        self._looks_alive.disarm(attempt)
+
     def verify(self, attempt: Attempt, signal: str) -> None:
         """Ask ``is_alive`` now, because the resource reported a failure."""
         self._probe(attempt).request(signal)
@@ -72,7 +76,8 @@ class Polling:
         if attempt.over or attempt.stop_asked:
             # looks_alive itself has reported a failure, or taken the resource down.
             return
-        self._looks_alive.arm_after(attempt, due)
+        if not attempt.detects_failures:
+            self._looks_alive.arm_after(attempt, due)
         if not fine:
             hosted.counts.suspicions += 1
             self._probe(attempt).request()

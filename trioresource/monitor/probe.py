@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, final
 import trio
 
 from ..model.reports import FailureReason, describe_error
-from .attempt import Attempt, Phase
+from .phase import Phase
 
 if TYPE_CHECKING:
     from ..model.policy import PollIntervals
+    from .attempt import Attempt
 
 
 @final
@@ -45,16 +46,23 @@ class Probe:
             return
         attempt = self._attempt
         assert attempt.nursery is not None
-        self.running = True
         attempt.hosted.home.start_soon(
             attempt.nursery, self._run, name=f"{attempt.name}#{attempt.epoch} is_alive"
         )
+        self.running = True
 
     def cancel(self) -> None:
         """Give up the call that is under way; its answer is no longer wanted."""
         self._again = False
         if self._scope is not None:
             self._scope.cancel()
+
+    def overdue(self) -> None:
+        """The deadlock deadline has passed: it counts also if the call can not be cancelled."""
+        hosted = self._attempt.hosted
+        if self._wanted and not hosted.maintenance:
+            detail = f"is_alive did not answer within {hosted.deadlines.deadlock:g} s"
+            self._attempt.fail(FailureReason.PROBE_HUNG, detail)
 
     @property
     def _wanted(self) -> bool:
@@ -83,19 +91,21 @@ class Probe:
         trouble: Exception | None = None
         begun = trio.current_time()
         self._scope = trio.CancelScope(deadline=begun + hosted.deadlines.deadlock)
+        hosted.lanes.deadlock.arm(self)
         try:
             with self._scope:
                 alive = await hosted.handler.is_alive()
         except Exception as error:
             trouble = error
+        finally:
+            hosted.lanes.deadlock.disarm(self)
         hosted.counts.probe_seconds = trio.current_time() - begun
         if not self._wanted or hosted.maintenance:
             return
         if trouble is not None:
             self._inconclusive(signal, trouble)
         elif self._scope.cancelled_caught:
-            detail = f"is_alive did not answer within {hosted.deadlines.deadlock:g} s"
-            attempt.fail(FailureReason.PROBE_HUNG, detail)
+            self.overdue()
         elif signal is not None and not alive:
             attempt.fail(FailureReason.SIGNAL, signal)
         else:

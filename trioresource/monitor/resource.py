@@ -16,9 +16,9 @@ from ..errors import (
 )
 from ..model.reports import FailureReason
 from ..model.states import ResourceState
-from .attempt import Phase
 from .call import Call
 from .instance import Instance
+from .phase import Phase
 from .waiting import Watched, wait_soft
 
 _RS = ResourceState
@@ -212,12 +212,13 @@ class HostedResource(Instance):
     async def terminate(self) -> None:
         """Cancel whatever the attempt is at, and wait until nothing of it is left.
 
-        Shielded, and bounded by the terminate deadline: also a cancelled caller
-        returns only when the attempt has ended or is stuck. Called from a task of the
-        attempt itself it does not wait.
+        Shielded and bounded: also a cancelled caller returns only when the attempt has
+        ended or is stuck. The bound is one terminate deadline for its tasks and contexts,
+        one for the handler's ``terminate``, and one for that to obey its cancellation.
+        Called from a task of the attempt itself it does not wait.
 
         Raises:
-            ResourceStuck: the attempt did not end within the terminate deadline.
+            ResourceStuck: the attempt did not end within these bounds.
         """
         attempt = self._attempt
         self.begin_terminate()
@@ -275,14 +276,39 @@ class HostedResource(Instance):
     async def close(self, nursery: trio.Nursery | None = None) -> None:
         """Terminate what runs, and close the handler; once, last.
 
+        Once begun it is shielded, and bounded by the terminate deadline and the deadlock
+        deadline: a clean-up is not left half done. No attempt begins from the first moment on. Who
+        comes second waits for the one who came first.
+
         Args:
             nursery: where to run the handler's ``close``; by default in the monitor's.
+
+        Raises:
+            InvalidStateError: called from a task of the attempt, which has to end first.
+            ResourceStuck: the attempt did not end; the resource is not closed.
+            TimeoutError: ``close`` got no turn, or took longer than the deadlock deadline.
+            Exception: what the handler raised.
         """
-        if self.closed:
-            return
-        await self.terminate()
-        self.closed = True
-        await Call(self, "close", self.handler.close, ()).run(nursery)
+        if self._attempt is not None and self._attempt.is_current_task_within():
+            raise InvalidStateError(f"{self.name} can not be closed by a task of its own")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        with trio.CancelScope(shield=True):
+            if self._close_ended is not None:
+                await self._close_ended.wait()
+                return
+            ended = self._close_ended = trio.Event()
+            self.closed = True
+            try:
+                await self.terminate()
+                await Call(self, "close", self.handler.close, ()).run(
+                    nursery, turn=self.deadlines.deadlock
+                )
+            except ResourceStuck:
+                self.closed = False
+                self._close_ended = None
+                raise
+            finally:
+                ended.set()
 
     async def _settle(self) -> None:
         """Wait until settled, for the soft deadline; always a checkpoint."""

@@ -35,8 +35,8 @@ def _lines(root: trio.lowlevel.Task) -> Iterator[str]:
         yield f"{'  ' * depth}{task.name}: {_position(task)}"
         children: list[trio.lowlevel.Task] = []
         for nursery in task.child_nurseries:
-            # A nursery keeps its tasks in a set; their names give an order to print.
-            children += sorted(nursery.child_tasks, key=lambda child: child.name)
+            # A nursery keeps its tasks in a set; what is printed gives the order.
+            children += sorted(nursery.child_tasks, key=lambda one: (one.name, _position(one)))
         pending += [(child, depth + 1) for child in reversed(children)]
 
 
