@@ -1,9 +1,8 @@
 """One try at being online: a task, a cancel scope, an epoch.
 
-The task does everything in order: it runs ``online``, waits until it is told to stop,
-runs ``offline``, leaves what was entered, and runs the handler's ``terminate`` if the end
-was not orderly. So whatever is left, is left in the task that entered it, and whoever
-terminates an attempt has only to cancel its scope and to wait for its end.
+The task does everything in order, and runs the handler's ``terminate`` if the end was not
+orderly. So whatever is left, is left in the task that entered it, and whoever terminates
+an attempt has only to cancel its scope and to wait for its end.
 """
 
 from __future__ import annotations
@@ -200,7 +199,7 @@ class Attempt(OnlineScope):
     def overdue(self) -> None:
         """The terminate deadline has passed and the attempt has not ended."""
         if not self.over:
-            asked = self.is_going_off
+            asked = self.stop_asked
             reason = FailureReason.OFFLINE_TIMEOUT if asked else FailureReason.TASK_CRASHED
             self.fail(reason, "clean-up did not end in time")
         elif self.phase is Phase.TERMINATING and not self._grace_given:
@@ -209,11 +208,6 @@ class Attempt(OnlineScope):
             self.hosted.lanes.terminate.arm(self)
         else:
             self.hosted.attempt_stuck(self)
-
-    @property
-    def is_going_off(self) -> bool:
-        """Whether it is ending in good order, so that its tasks may end too."""
-        return self.stop_asked
 
     async def wait_ended(self) -> None:
         """Wait until no task and no context of the attempt is left."""
@@ -224,10 +218,10 @@ class Attempt(OnlineScope):
         await self._ended.wait()
 
     def wake_joiners(self) -> None:
-        """Wake who waits for the end, though it has not come: the attempt is stuck."""
-        if self._ended is not None:
-            self._ended.set()
-            self._ended = None
+        """Wake who waits for the end though it has not come."""
+        waited_for, self._ended = self._ended, None
+        if waited_for is not None:
+            waited_for.set()
 
     def is_current_task_within(self) -> bool:
         """Whether the caller is a task of this attempt, so that it can not join it."""
@@ -330,8 +324,7 @@ class Attempt(OnlineScope):
             self.hosted.read_properties()
         except PropertyError as error:
             self._broke(FailureReason.PROPERTIES, error)
-            return False
-        return True
+        return not self.over
 
     def _came_online(self, value: object) -> None:
         self.phase = Phase.UP

@@ -90,7 +90,7 @@ class Background:
                 FailureReason.TASK_CRASHED, f"{self._name}: {describe_error(error)}", error
             )
         else:
-            asked = self._attempt.is_going_off or self._scope.cancel_called
+            asked = self._attempt.stop_asked or self._scope.cancel_called
             if self._started and not asked:
                 self._attempt.crashed(FailureReason.TASK_RETURNED, self._name, None)
         finally:

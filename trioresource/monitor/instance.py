@@ -274,7 +274,7 @@ class Instance:
 
     def pending_overrun(self, attempt: Attempt) -> None:
         """No progress within the pending deadline."""
-        going_off = attempt.is_going_off
+        going_off = attempt.stop_asked
         reason = FailureReason.OFFLINE_TIMEOUT if going_off else FailureReason.ONLINE_TIMEOUT
         attempt.fail(reason, f"for {self.deadlines.progress_gap:g} s")
 
