@@ -207,6 +207,20 @@ async def test_rearmed_and_cleared_timers(autojump_clock: MockClock) -> None:
     assert len(lane) == 0
 
 
+async def test_timers_on_a_grain_expire_together(autojump_clock: MockClock) -> None:
+    clock = Clock()
+    expired: list[tuple[int, float]] = []
+    lane: Lane[int] = clock.lane("test", 8, lambda key, due: expired.append((key, due)), grain=0.5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(clock.run)
+        for number in range(8):
+            lane.arm(number)
+            await trio.sleep(0.1)
+        await trio.sleep(20)
+        nursery.cancel_scope.cancel()
+    assert expired == [(0, 8), *((number, 8.5) for number in range(1, 6)), (6, 9), (7, 9)]
+
+
 async def test_turns_that_were_missed_are_left_out(autojump_clock: MockClock) -> None:
     clock = Clock()
     polls: list[float] = []

@@ -17,6 +17,7 @@ from trioresource import (
     InvalidStateError,
     OnlineScope,
     PollIntervals,
+    Report,
     ResourceHandler,
     ResourceMonitor,
     ResourceState,
@@ -194,15 +195,17 @@ async def test_an_interrupt_cancels_the_block_at_once(autojump_clock: MockClock)
 
 
 async def test_after_a_crash_clean_up_is_still_bounded(autojump_clock: MockClock) -> None:
+    channels: list[trio.MemoryReceiveChannel[Report]] = []
     with pytest.RaisesGroup(SystemExit, flatten_subgroups=True):
         async with open_monitor() as monitor:
+            channels.append(monitor.reports)
             clings = await monitor.host("clings", Slow, deadlines=Deadlines(terminate=30))
             await clings.online()
             clings.value.start_soon(cling, 500)
             crashes = await monitor.host("crashes", Crashes)
             await crashes.online()
             await trio.sleep_forever()
-    reports = [report async for report in monitor.reports]
+    reports = [report async for report in channels[0]]
     (stuck,) = [report for report in reports if isinstance(report, AttemptStuck)]
     assert stuck.time == pytest.approx(31)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from heapq import heappop, heappush
-from math import inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
 
 import trio
@@ -30,12 +30,18 @@ _BATCH: Final = 256
 class Lane(Generic[KeyT]):
     """The timers of one length and one purpose; made by ``Clock.lane``."""
 
-    __slots__ = ("_clock", "_due", "_expired", "_number", "delay", "queued")
+    __slots__ = ("_clock", "_due", "_expired", "_grain", "_number", "delay", "queued")
 
     def __init__(
-        self, clock: Clock, number: int, delay: float, expired: Callable[[KeyT, float], None]
+        self,
+        clock: Clock,
+        number: int,
+        delay: float,
+        expired: Callable[[KeyT, float], None],
+        grain: float,
     ) -> None:
         self.delay: Final = delay
+        self._grain = grain
         self.queued: bool = False
         self._clock = clock
         self._number = number
@@ -70,6 +76,9 @@ class Lane(Generic[KeyT]):
     def _set(self, key: KeyT, due: float) -> None:
         if self.delay == inf:
             return
+        if self._grain:
+            # The millionth keeps what is on the grain already where it is, rounding or not.
+            due = ceil(due / self._grain - 1e-6) * self._grain
         self._due[key] = due
         self._due.move_to_end(key)
         if not self.queued:
@@ -106,7 +115,12 @@ class Clock:
         self._doorbell = trio.Event()
 
     def lane(
-        self, purpose: Hashable, delay: float, expired: Callable[[KeyT, float], None]
+        self,
+        purpose: Hashable,
+        delay: float,
+        expired: Callable[[KeyT, float], None],
+        *,
+        grain: float = 0.0,
     ) -> Lane[KeyT]:
         """The lane for a purpose and a delay in seconds; always the same one.
 
@@ -115,10 +129,12 @@ class Clock:
             delay: after how many seconds its timers expire.
             expired: called in the clock's task with the key of each expired timer and
                 the time at which it was due; must neither block nor raise.
+            grain: its timers are due at multiples of so many seconds, later rather than
+                earlier, so that many of them take one wake-up; 0 for no such rounding.
         """
         lane = self._lanes.get((purpose, delay))
         if lane is None:
-            lane = Lane(self, len(self._lanes), delay, expired)
+            lane = Lane(self, len(self._lanes), delay, expired, grain)
             self._lanes[purpose, delay] = lane
         return lane
 

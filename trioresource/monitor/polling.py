@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 from ..handler import ResourceHandler
 from .probe import Probe
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from ..model.policy import PollIntervals
     from .attempt import Attempt
     from .clock import Clock, Lane
+
+# A turn of looks_alive may be late by this part of its interval, so that resources which
+# came online one after the other are looked at together.
+_GRAINS: Final = 64
 
 
 @final
@@ -24,7 +28,10 @@ class Polling:
         assert intervals.is_alive is not None
         self._intervals = intervals
         self._looks_alive: Lane[Attempt] = clock.lane(
-            ("looks_alive", intervals), intervals.looks_alive, self._look
+            ("looks_alive", intervals),
+            intervals.looks_alive,
+            self._look,
+            grain=intervals.looks_alive / _GRAINS,
         )
         self._is_alive: Lane[Attempt] = clock.lane(
             ("is_alive", intervals), intervals.is_alive, self._ask
