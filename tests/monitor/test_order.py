@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import re
@@ -278,6 +279,21 @@ async def test_thousands_that_start_at_once_are_all_answered(count: int) -> None
             for number in range(count):
                 nursery.start_soon(online, number)
         assert answers == [RS.ONLINE_PENDING] * count
+
+
+@pytest.mark.parametrize("leave_early", [False, True])
+async def test_a_burst_of_starts_postpones_the_garbage_collector(leave_early: bool) -> None:
+    assert gc.isenabled()
+    async with open_monitor() as monitor:
+        hosted = [await monitor.host(f"r{number}", ResourceHandler) for number in range(600)]
+        for one in hosted:
+            one.begin_online()
+        assert not gc.isenabled()
+        if not leave_early:
+            for one in hosted:
+                await one.wait_state(RS.ONLINE)
+            assert gc.isenabled()
+    assert gc.isenabled()
 
 
 async def test_a_backlogged_attempt_can_be_terminated(autojump_clock: MockClock) -> None:

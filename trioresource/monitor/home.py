@@ -8,6 +8,7 @@ ends what is in it.
 from __future__ import annotations
 
 import contextvars
+import gc
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, final
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 # hold up everything else for one long pass of the scheduler.
 _LAUNCH_LIMIT: Final = 16
 
+# When so many attempts wait to be started, the garbage collector waits until they have
+# been. It would look at all that is just being made, again and again, and a full collection
+# among tens of thousands of new tasks takes longer than an answer may be late.
+_BURST: Final = 512
+
 # Progress is for people: when so many reports wait for a consumer, it is left out.
 _ROOM: Final = 10_000
 
@@ -31,7 +37,15 @@ _ROOM: Final = 10_000
 class Home:
     """What a monitor gives its resources."""
 
-    __slots__ = ("_backlog", "_context", "_reports", "_token", "_unstepped", "nursery")
+    __slots__ = (
+        "_backlog",
+        "_context",
+        "_gc_postponed",
+        "_reports",
+        "_token",
+        "_unstepped",
+        "nursery",
+    )
 
     def __init__(self, nursery: trio.Nursery, reports: trio.MemorySendChannel[Report]) -> None:
         self.nursery: trio.Nursery = nursery
@@ -40,6 +54,7 @@ class Home:
         self._token = trio.lowlevel.current_trio_token()
         self._backlog: deque[tuple[Callable[[], Awaitable[object]], str]] = deque()
         self._unstepped = 0
+        self._gc_postponed = False
 
     def start_soon(
         self,
@@ -60,6 +75,9 @@ class Home:
         """Start an attempt; its first thing is to call ``stepped``."""
         if self._unstepped >= _LAUNCH_LIMIT:
             self._backlog.append((fn, name))
+            if len(self._backlog) == _BURST and gc.isenabled():
+                self._gc_postponed = True
+                gc.disable()
         else:
             self._unstepped += 1
             self.start_soon(self.nursery, fn, name=name)
@@ -70,6 +88,14 @@ class Home:
         if self._backlog:
             fn, name = self._backlog.popleft()
             self.launch(fn, name)
+        else:
+            self.resume_gc()
+
+    def resume_gc(self) -> None:
+        """Let garbage be collected again, if a burst of starts has postponed that."""
+        if self._gc_postponed:
+            self._gc_postponed = False
+            gc.enable()
 
     def send(self, report: Report) -> None:
         """Send a report up; it is never lost while somebody may receive it.

@@ -157,6 +157,10 @@ class Instance:
             return None
         return attempt.nursery
 
+    def set_closed(self, closed: bool) -> None:
+        """Let no further attempt begin, or take that back."""
+        self.closed = closed
+
     # --- properties --------------------------------------------------------------------
 
     def store_properties(self, stored: Mapping[str, Any]) -> None:

@@ -147,6 +147,7 @@ class ResourceMonitor:
         all at the same time, and the deadlock deadline for ``close``.
         """
         self._closing = True
+        self._home.resume_gc()
         resources = list(self._hosted.values())
         for hosted in resources:
             hosted.begin_terminate()

@@ -297,14 +297,14 @@ class HostedResource(Instance):
                 await self._close_ended.wait()
                 return
             ended = self._close_ended = trio.Event()
-            self.closed = True
+            self.set_closed(True)
             try:
                 await self.terminate()
                 await Call(self, "close", self.handler.close, ()).run(
                     nursery, turn=self.deadlines.deadlock
                 )
             except ResourceStuck:
-                self.closed = False
+                self.set_closed(False)
                 self._close_ended = None
                 raise
             finally:
