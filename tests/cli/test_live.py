@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Only the terminal of a session sends it signals when keys are pressed or it is closed.
+# Whoever runs the tests may ignore SIGHUP (nohup), and that is inherited.
 TAKE_TERMINAL: Final = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    " signal.signal(signal.SIGHUP, signal.SIG_DFL);"
     " os.execv(sys.argv[1], sys.argv[1:])"
 )
 
