@@ -136,23 +136,6 @@ async def test_destroy_is_shielded_and_complete() -> None:
         os.close(write)
 
 
-async def test_fork_bomb_is_ended(null: int) -> None:
-    code = """
-import os
-while True:
-    try:
-        pid = os.fork()
-    except OSError:
-        continue
-    if pid:
-        os._exit(0)
-    os.setpgid(0, 0)
-"""
-    async with running(launch(sys.executable, "-S", "-c", code), null) as child:
-        await trio.sleep(0.05)
-    assert sessions.members(child.pid) == {}
-
-
 async def test_what_can_not_be_killed_is_named(null: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no time at all nothing ends in time; later it is gone."""
     child = await spawn(launch("sleep", "1000"), null)

@@ -155,8 +155,8 @@ async def test_a_process_that_ignores_term_is_killed_after_the_grace(
 
 async def test_a_grace_longer_than_the_pending_deadline(process: Host) -> None:
     command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"]
-    deadlines = Deadlines(soft=0.1, pending=1.2)
-    resource = await process(command, ready={"log": "up"}, stop_grace=2, deadlines=deadlines)
+    deadlines = Deadlines(soft=0.1, pending=3)
+    resource = await process(command, ready={"log": "up"}, stop_grace=4, deadlines=deadlines)
     await resource.online()
     await resource.wait_state(ONLINE)
     with trio.fail_after(10):
