@@ -76,7 +76,9 @@ def kill(session: int) -> dict[int, int]:
 
 
 def _all_members(session: int) -> dict[int, int]:
-    """The members of a session; none at all only if there is nobody left.
+    """The members of a session; none at all if there is nobody left.
+
+    A program that forks without end can be too quick for this.
 
     A process that is started while the list is read may be missing from it, while the
     one that has started it ends before its turn comes. So nobody counts as nobody only
