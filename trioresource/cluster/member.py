@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from ..model.states import DesiredState, ResourceState
-from ..monitor.waiting import SoftWait, Watched
+from ..monitor.waiting import SoftWait, Watched, wait_soft
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -260,12 +260,7 @@ class Member:
         if self.is_settled:
             await trio.lowlevel.checkpoint()
             return
-        waiter = SoftWait()
-        self._waiters.append(waiter)
-        try:
-            await waiter.wait(self.hosted.lanes.soft)
-        finally:
-            self._waiters.remove(waiter)
+        await wait_soft(self._waiters, self.hosted.lanes.soft)
         if not self.is_settled:
             # The report of what the monitor has just completed has still to be received.
             await trio.lowlevel.cancel_shielded_checkpoint()

@@ -107,7 +107,8 @@ class Process(ResourceHandler[ProcessProperties]):
 
     It fails as soon as it exits, whatever its exit status: nobody asked it to. When it
     has gone offline or was terminated, nothing of its session is left, its orphaned
-    grandchildren included; only a program that calls ``setsid`` leaves its session.
+    grandchildren included; only a program that calls ``setsid`` leaves its session, and
+    one that forks without end may be too quick to be caught.
 
     Control codes: ``signal`` with the name of a signal sends it to the process; ``log``
     answers with the last lines, or with as many as its argument says.
