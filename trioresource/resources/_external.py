@@ -6,16 +6,32 @@ that explores schedules needs to decide that itself, and installs a gate.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, TypeVarTuple
 
 import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-Gate = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
-"""Is given what is awaited, in words, and the wait; awaits it and returns its result."""
+
+class Gate(Protocol):
+    """Stands between a task and what it awaits."""
+
+    async def __call__(
+        self, what: str, wait: Callable[[], Awaitable[Any]], *, cancellable: bool
+    ) -> Any:
+        """Await something, and return its result.
+
+        Args:
+            what: what is awaited, in words.
+            wait: the wait.
+            cancellable: whether cancellation ends the wait at once.
+        """
+        ...
+
 
 _GATE: Final[trio.lowlevel.RunVar[Gate | None]] = trio.lowlevel.RunVar("external_gate", None)
 _THREADS: Final[trio.lowlevel.RunVar[trio.CapacityLimiter]] = trio.lowlevel.RunVar(
@@ -30,12 +46,13 @@ def set_gate(gate: Gate | None) -> None:
     _GATE.set(gate)
 
 
-async def external(what: str, wait: Callable[[], Awaitable[T]]) -> T:
+async def external(what: str, wait: Callable[[], Awaitable[T]], *, cancellable: bool = True) -> T:
     """Await something outside of Trio.
 
     Args:
         what: what is awaited, in words for traces.
         wait: the wait.
+        cancellable: whether cancellation ends the wait at once.
 
     Returns:
         What the wait returns. Cancellation is the wait's own affair.
@@ -43,7 +60,7 @@ async def external(what: str, wait: Callable[[], Awaitable[T]]) -> T:
     gate = _GATE.get()
     if gate is None:
         return await wait()
-    result: T = await gate(what, wait)
+    result: T = await gate(what, wait, cancellable=cancellable)
     return result
 
 
@@ -66,7 +83,7 @@ async def in_thread(what: str, fn: Callable[[*Ts], T], *args: *Ts, abandon: bool
     async def wait() -> T:
         return await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=abandon, limiter=limiter)
 
-    return await external(what, wait)
+    return await external(what, wait, cancellable=abandon)
 
 
 def _threads() -> trio.CapacityLimiter:

@@ -1,0 +1,100 @@
+"""Strategies that follow a schedule: by its decisions, or by who should go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Replay", "Wishes"]
+
+_PATIENCE: Final = 200
+"""Decisions for the same task, after which it is taken to wait for others, in a loop."""
+
+
+@final
+class Replay:
+    """Follows the decisions of a schedule, and is first come, first served after them.
+
+    Where the code has changed since, a decision may be out of range: then it is the first.
+
+    Args:
+        picks: the decisions.
+    """
+
+    def __init__(self, picks: Iterable[int]) -> None:
+        self._picks: Final = tuple(picks)
+        self._position = 0
+        self.fits = True
+        """Whether every decision so far was one that could be taken."""
+
+    def begin(self) -> bool:
+        """From the start."""
+        self._position = 0
+        self.fits = True
+        return True
+
+    def pick(self, keys: Sequence[str], last: str | None) -> int:
+        """What was recorded."""
+        return self.choose(len(keys))
+
+    def choose(self, count: int) -> int:
+        """What was recorded."""
+        position = self._position
+        self._position = position + 1
+        if position >= len(self._picks):
+            return 0
+        if self._picks[position] < count:
+            return self._picks[position]
+        self.fits = False
+        return 0
+
+    def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
+        """Nothing is learnt."""
+
+
+@final
+class Wishes:
+    """Follows a list of who should go; who can not go at that moment is passed over.
+
+    After the list, the same task goes on as long as it can: the fewest switches.
+
+    Args:
+        keys: who should go, decision by decision.
+        choices: the decisions of ``choose()``; after them, the first option.
+    """
+
+    def __init__(self, keys: Sequence[str], choices: Sequence[int] = ()) -> None:
+        self._keys: Final = keys
+        self._choices: Final = choices
+        self._position = 0
+        self._chosen = 0
+        self._stayed = 0
+
+    def begin(self) -> bool:
+        """From the start."""
+        self._position = self._chosen = self._stayed = 0
+        return True
+
+    def pick(self, keys: Sequence[str], last: str | None) -> int:
+        """Who is wished for; or who went last; or who has waited longest."""
+        while self._position < len(self._keys):
+            key = self._keys[self._position]
+            self._position += 1
+            if key in keys:
+                return keys.index(key)
+        if last not in keys:
+            return 0
+        self._stayed += 1
+        index = keys.index(last)
+        return (index + 1) % len(keys) if self._stayed % _PATIENCE == 0 else index
+
+    def choose(self, count: int) -> int:
+        """What is wished for."""
+        position = self._chosen
+        self._chosen = position + 1
+        return min(self._choices[position], count - 1) if position < len(self._choices) else 0
+
+    def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
+        """Nothing is learnt."""

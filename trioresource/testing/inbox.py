@@ -1,0 +1,194 @@
+"""What comes from outside of Trio, and is delivered by a decision.
+
+When a process ends or a thread is done is the kernel's affair, and no schedule can say
+it. But when the waiting task hears of it can be decided: the wait itself runs in a task
+that nobody controls, and its completion lies here until its turn comes. A replay waits
+for a completion that is late, and holds one that is early.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from typing import TYPE_CHECKING, Any, Final, final
+
+import outcome
+import trio
+
+from trioresource.testing.findings import Diverged
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from trioresource.testing.controller import Controller
+    from trioresource.testing.gate import Gate
+
+__all__ = ["Inbox", "Letter"]
+
+_LATEST: Final = 30.0
+"""Seconds that a replay waits for a completion that the recording saw."""
+
+
+@final
+class Letter:
+    """One wait for the outside, and what came of it."""
+
+    def __init__(self, inbox: Inbox, key: str, task: trio.lowlevel.Task) -> None:
+        self.key: Final = key
+        self.inbox: Final = inbox
+        self.result: outcome.Outcome[Any] | None = None
+        self._task = task
+        self._scope = trio.CancelScope()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has come."""
+        return self.result is not None
+
+    async def fetch(self, wait: Callable[[], Awaitable[Any]]) -> None:
+        """Await the outside, in a task that no schedule controls."""
+        try:
+            with self._scope:
+                try:
+                    self.result = outcome.Value(await wait())
+                except trio.Cancelled:
+                    raise
+                except BaseException as error:
+                    self.result = outcome.Error(error)
+        finally:
+            self.inbox.fetched(self)
+
+    def go(self) -> None:
+        """Deliver it."""
+        assert self.result is not None
+        self.inbox.awaited.remove(self)
+        self.inbox.delivered.append(_describe(self.key, self.result))
+        trio.lowlevel.reschedule(self._task, self.result)
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more."""
+        self.inbox.awaited.remove(self)
+        self._scope.cancel()
+        if isinstance(self.result, outcome.Value):
+            self.inbox.dispose(self.result.value)
+
+
+def _describe(key: str, result: outcome.Outcome[Any]) -> str:
+    """What can be compared between a recording and its replay."""
+    if isinstance(result, outcome.Error):
+        return f"{key}: raised {type(result.error).__name__}"
+    assert isinstance(result, outcome.Value)
+    plain = result.value is None or type(result.value) in (bool, int, str, bytes)
+    return f"{key}: {result.value!r}" if plain else f"{key}: {type(result.value).__name__}"
+
+
+@final
+class Inbox:
+    """The waits of one schedule for the outside.
+
+    Args:
+        controller: decides when what has come is delivered.
+        gate: does not control the tasks that wait.
+    """
+
+    def __init__(self, controller: Controller, gate: Gate) -> None:
+        self._controller = controller
+        self._gate = gate
+        self._names: dict[str, int] = {}
+        self._fetching: list[Letter] = []
+        self._idle: trio.Event | None = None
+        self._since: float | None = None
+        self.awaited: Final[list[Letter]] = []
+        """Not delivered yet, in the order in which the waits began."""
+        self.delivered: Final[list[str]] = []
+        """What was delivered, in words, to tell whether a replay saw the same."""
+
+    async def carry(
+        self, what: str, wait: Callable[[], Awaitable[Any]], *, cancellable: bool = True
+    ) -> Any:
+        """Await the outside.
+
+        Args:
+            what: what is awaited, in words.
+            wait: the wait.
+            cancellable: whether cancellation ends it at once, whatever has come meanwhile.
+
+        Returns:
+            What the wait returns.
+        """
+        task = trio.lowlevel.current_task()
+        gated = self._controller.live.get(task)
+        if gated is None or self._controller.released:
+            return await wait()
+        stem = f"<external {gated.key}: {what}"
+        count = self._names[stem] = self._names.get(stem, 0) + 1
+        letter = Letter(self, f"{stem}>" if count == 1 else f"{stem} #{count}>", task)
+        self.awaited.append(letter)
+        self._fetching.append(letter)
+        self._spawn(letter.fetch, wait)
+
+        def abort(_: Callable[[], Any]) -> trio.lowlevel.Abort:
+            if not cancellable:
+                return trio.lowlevel.Abort.FAILED
+            letter.give_up()
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        return await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def fetched(self, letter: Letter) -> None:
+        """A wait has ended."""
+        self._fetching.remove(letter)
+        if not self._fetching and self._idle is not None:
+            self._idle.set()
+
+    def dispose(self, value: object) -> None:
+        """Close what has come, and nobody will get, such as a connection."""
+        if isinstance(value, trio.abc.AsyncResource):
+            self._spawn(trio.aclose_forcefully, value)
+
+    def _spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        self._gate.free = True
+        try:
+            context = contextvars.copy_context()
+            trio.lowlevel.spawn_system_task(function, *args, context=context)
+        finally:
+            self._gate.free = False
+
+    # -- real time: it passes only while everybody waits for the outside
+
+    def waited(self) -> float:
+        """For how long everybody has been waiting for the outside, in real seconds."""
+        now = time.perf_counter()
+        if self._since is None:
+            self._since = now
+        return now - self._since
+
+    def moved(self) -> None:
+        """Somebody goes; the next wait starts anew."""
+        self._since = None
+
+    def patience(self, key: str) -> float:
+        """How long a replay may still wait for what its recording saw, in real seconds.
+
+        Args:
+            key: the name of what is missing.
+
+        Raises:
+            Diverged: no longer.
+        """
+        left = _LATEST - self.waited()
+        if left <= 0:
+            raise Diverged(f"{key} came in the recording; not so within {_LATEST:g} s now")
+        return left
+
+    async def close(self) -> None:
+        """End all waits; returns when no task of them is left."""
+        for letter in tuple(self.awaited):
+            letter.give_up()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until the waits that nobody needs any more have ended."""
+        while len(self._fetching) > len([one for one in self.awaited if not one.ready]):
+            self._idle = trio.Event()
+            await self._idle.wait()
