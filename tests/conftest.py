@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 REQUIRE_ALL: Final = "TRIORESOURCE_REQUIRE_ALL"
 
@@ -23,6 +24,21 @@ def find_program(name: str) -> str:
     if os.environ.get(REQUIRE_ALL) == "1":
         pytest.fail(f"{name} is not installed, and {REQUIRE_ALL}=1 asks for it", pytrace=False)
     pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> Iterator[None]:
+    """Tests interrupt themselves and what they start, also where they run in the background.
+
+    A shell that starts a command with "&" lets it ignore SIGINT. Python then installs no
+    handler of its own, and whatever the tests start inherits it. Not so for SIGHUP: what
+    nohup is there for must go on.
+    """
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture(scope="session")

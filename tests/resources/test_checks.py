@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import ssl
 from functools import partial
@@ -73,6 +74,28 @@ async def test_http(serve: Any, answer: bytes, options: dict[str, Any], trouble:
         assert trouble in found
     else:
         assert found == ""
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 503 Busy\r\n\r\n", b"SSH-2.0-OpenSSH\r\n\r\n"], ids=["status", "protocol"]
+)
+async def test_http_connection_is_closed_when_the_answer_is_bad(
+    nursery: trio.Nursery, answer: bytes
+) -> None:
+    """The server does not end it, so that only the probe can."""
+    ended = trio.Event()
+
+    async def handle(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.send_all(answer)
+        with contextlib.suppress(trio.BrokenResourceError):
+            assert await stream.receive_some() == b""
+        ended.set()
+
+    listeners = await nursery.start(partial(trio.serve_tcp, handle, 0, host="127.0.0.1"))
+    with trio.fail_after(5):
+        assert await probe_http(http(listeners[0].socket.getsockname()[1])) != ""
+        await ended.wait()
 
 
 async def test_http_request_line_and_headers(nursery: trio.Nursery) -> None:
@@ -178,6 +201,8 @@ async def test_until_well_is_told_of_so_many_troubles_only(autojump_clock: objec
         (checks.Headers, {"X\n": "t"}, False),
         (checks.Regex, "a+", True),
         (checks.Regex, "a(", False),
+        (checks.Regex, "a{99999999999}", False),
+        pytest.param(checks.Regex, "(" * 9999 + ")" * 9999, False, id="nested"),
         (checks.Status, 200, True),
         (checks.Status, [200, "300-399"], True),
         (checks.Status, "200 - 299", False),

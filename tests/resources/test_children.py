@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 
 from trioresource.errors import OfflineFailed
+from trioresource.resources import _external as external_module
 from trioresource.resources import children, sessions
 from trioresource.resources._external import set_gate
 from trioresource.resources.children import Child, Exit, running, spawn
@@ -19,7 +24,6 @@ from trioresource.resources.sessions import Disposition
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     Until = Callable[[Callable[[], object]], Awaitable[None]]
 
@@ -63,6 +67,7 @@ async def test_exit(null: int, pidfd: bool, script: str, exit_: Exit) -> None:
     before = child.gone
     await child.destroy()
     assert (before, child.gone) == (False, True)
+    assert child.ended() == exit_
     await child.destroy()
     child.send(signal.SIGTERM)
 
@@ -100,14 +105,14 @@ async def test_exit_is_noticed_when_descriptors_are_short(null: int) -> None:
             os.pidfd_open(child.pid)
         with trio.fail_after(5):
             assert await child.wait() == Exit(status=0)
-            await child.destroy()
+        assert sessions.kill(child.pid) is None
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    await child.destroy()
 
 
 async def test_exit_collected_by_somebody_else(null: int) -> None:
     child = await spawn(launch("true"), null)
-    await child.wait()
     os.waitpid(-1, 0)  # noqa: ASYNC222
     assert await child.wait() == Exit()
     await child.destroy()
@@ -146,6 +151,48 @@ async def test_what_can_not_be_killed_is_named(null: int, monkeypatch: pytest.Mo
     await child.destroy()
 
 
+async def test_what_can_not_be_told_is_not_taken_for_gone(
+    null: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = await spawn(launch("sleep", "1000"), null)
+    with monkeypatch.context() as patch:
+        patch.setattr(children, "_KILL_BOUND", 0.05)
+        patch.setattr(sessions, "_LOOKS", 1)
+        with pytest.raises(OfflineFailed, match=f"session {child.pid} are left can not be told"):
+            await child.destroy()
+        assert not child.gone
+    await child.destroy()
+    assert child.gone
+
+
+async def test_more_processes_than_threads_where_there_are_no_descriptors_of_processes(
+    null: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread waits for each, and must not take the place of one that ends them."""
+
+    def refuse(pid: int, flags: int = 0) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    monkeypatch.setattr(external_module, "_MAX_THREADS", 2)
+    ended: list[int] = []
+
+    async def watch(child: Child) -> None:
+        assert await child.wait() == Exit(signal=signal.SIGTERM)
+        ended.append(child.pid)
+
+    async with trio.open_nursery() as nursery:
+        started = [await spawn(launch("sleep", "1000"), null) for _ in range(5)]
+        for child in started:
+            nursery.start_soon(watch, child)
+        await trio.testing.wait_all_tasks_blocked()
+        for child in started:
+            with trio.move_on_after(10):
+                await child.stop(signal.SIGTERM)
+            await child.destroy()
+    assert sorted(ended) == sorted(child.pid for child in started)
+
+
 async def test_start_that_is_cancelled_before_leaves_nothing(null: int) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -161,7 +208,7 @@ async def test_start_that_is_cancelled_meanwhile_returns_the_child(null: int) ->
 
     begun = trio.Event()
 
-    async def gate(_: str, wait: Callable[[], Awaitable[Any]]) -> Any:
+    async def gate(what: str, wait: Callable[[], Awaitable[Any]], *, cancellable: bool) -> Any:
         begun.set()
         return await wait()
 
@@ -245,6 +292,87 @@ async def test_a_signal_lost_between_fork_and_exec_of_a_grandchild(null: int) ->
     finally:
         os.close(read)
         os.close(write)
+
+
+CHAIN = """
+import os
+for _ in range(2000):                  # enough to outlive the test by far, and it ends
+    try:
+        pid = os.fork()
+    except OSError:
+        continue
+    if pid:
+        os._exit(0)
+    os.setpgid(0, 0)
+    os.write(1, b"x")
+"""
+
+
+@pytest.mark.parametrize("turn", range(5))
+async def test_a_chain_of_processes_has_ended_when_that_is_said(turn: int) -> None:
+    """Each starts the next, in a group of its own, and ends; none is there for long."""
+    read, write = os.pipe()
+    try:
+        child = await spawn(launch(sys.executable, "-S", "-c", CHAIN), write)
+        os.close(write)
+        write = -1
+        seen = 0
+        while seen < 10:
+            await trio.lowlevel.wait_readable(read)
+            seen += len(os.read(read, 10))
+        await child.destroy()
+        os.set_blocking(read, False)
+        # Who lived would hold the other end open: this would be a BlockingIOError.
+        while os.read(read, 65536):
+            pass
+    finally:
+        os.set_blocking(read, False)
+        await until_nobody_writes(read)  # noqa: ASYNC102, it shields and bounds itself
+        os.close(read)
+        if write >= 0:
+            os.close(write)
+
+
+async def until_nobody_writes(descriptor: int) -> None:
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + 60):
+        while True:
+            await trio.lowlevel.wait_readable(descriptor)
+            with contextlib.suppress(BlockingIOError):
+                if not os.read(descriptor, 65536):
+                    return
+
+
+THREAD = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+async def test_a_process_whose_first_thread_has_ended_is_still_there(
+    null: int, until: Until
+) -> None:
+    async with running(launch(sys.executable, "-S", "-c", THREAD), null) as child:
+        stat = Path(f"/proc/{child.pid}/stat")
+        await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z")
+        assert child.ended() is None
+        assert sessions.members(child.pid) == {child.pid: child.pid}
+
+
+NO_PROCESS = 1 << 22
+"""More than any process id can be."""
+
+
+def test_nobody_is_nobody_only_with_proof(tmp_path: Path) -> None:
+    (tmp_path / "loadavg").write_text("0.00 0.00 0.00 1/200 4711\n")
+    assert sessions.kill(NO_PROCESS, proc=tmp_path) == {}
+    # Listed, and gone when looked at: it may have been a member, and have had children.
+    (tmp_path / str(NO_PROCESS + 1)).mkdir()
+    assert sessions.kill(NO_PROCESS, proc=tmp_path) is None
+
+
+def test_proof_without_knowledge_of_the_newest_process(tmp_path: Path) -> None:
+    assert sessions.kill(NO_PROCESS, proc=tmp_path) == {}
 
 
 def test_members_where_there_is_no_list(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def test_a_gate_decides_when_completion_is_delivered(until: Until) -> None:
     opened, passed = trio.Event(), list[str]()
 
-    async def gate(what: str, wait: Callable[[], Awaitable[Any]]) -> Any:
+    async def gate(what: str, wait: Callable[[], Awaitable[Any]], *, cancellable: bool) -> Any:
         result = await wait()
         passed.append(what)
         await opened.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -14,6 +14,9 @@ from trioresource.model.properties import read_properties
 from trioresource.model.states import ResourceState
 from trioresource.monitor.monitor import open_monitor
 from trioresource.resources.function import FunctionProperties, FunctionService, import_function
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 async def serve(port: int, host: str = "", *, task_status: trio.TaskStatus[int]) -> None:
@@ -74,6 +77,23 @@ def test_functions_that_can_not(function: str, expected: str) -> None:
     (only,) = mistakes(function=function, args=[1])
     assert only.startswith("function: ")
     assert expected in only
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("import sys; sys.exit(3)", "quits:f can not be imported: SystemExit: 3"),
+        ("raise RuntimeError('no luck')", "quits:f can not be imported: RuntimeError: no luck"),
+        ("f(", "quits:f can not be imported: SyntaxError: '(' was never closed"),
+    ],
+)
+def test_a_module_that_can_not_be_imported(
+    line: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "quits.py").write_text(line)
+    monkeypatch.syspath_prepend(tmp_path)
+    (only,) = mistakes(function="quits:f")
+    assert only.startswith(f"function: {expected}")
 
 
 @pytest.mark.parametrize(

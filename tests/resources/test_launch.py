@@ -4,24 +4,27 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from trioresource.errors import OnlineFailed
 from trioresource.resources.launch import Launch, start
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the user")
 
 
-def run(command: list[str], **options: Any) -> str:
+def run(command: list[str], *, errors: str = "strict", **options: Any) -> str:
     read, write = os.pipe()
     try:
         with start(Launch(command=tuple(command), **options), write) as process:
             os.close(write)
             write = -1
-            with open(read, closefd=False) as output:
+            with open(read, closefd=False, errors=errors) as output:
                 text = output.read()
             assert process.wait() == 0
             return text
@@ -118,25 +121,78 @@ def test_user_and_group(
 
 
 @root_only
-def test_other_users_need_root() -> None:
-    code = """
-import os
+def test_user_and_group_where_signals_are_ignored(ignored: None, tmp_path: Path) -> None:
+    """The other user need not be able to run the Python that resets the signals."""
+    tmp_path.chmod(0o700)
+    script = "echo $(id -u) $(id -g) $(id -G); pwd"
+    options: dict[str, Any] = {"user": 54321, "group": 54322, "directory": str(tmp_path)}
+    assert run(["sh", "-c", script], **options) == f"54321 54322 54322\n{tmp_path}\n"
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    with pytest.raises(OnlineFailed, match="is not executable by user 54321, or its directory"):
+        run([str(program)], user=54321, group=54322)
+
+
+ANOTHER = """
+import os, signal, sys
 from trioresource.resources.launch import Launch, start
 from trioresource.errors import OnlineFailed
-os.setgroups([]); os.setgid(54322); os.setuid(54321)
+# What nohup lets it ignore it would reset by way of Python, which may be closed to others.
+for number in (signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_DFL)
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(54322); os.setuid(54321)
+"""
+
+
+def by_another(code: str, *arguments: object) -> str:
+    """What a piece of Python prints that is run by another user, or at least not by root."""
+    done = subprocess.run(
+        [sys.executable, "-c", ANOTHER + code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@root_only
+def test_other_users_need_root() -> None:
+    code = """
 start(Launch(command=("/bin/true",), user=54321, group=54322), 1).wait()
 try:
     start(Launch(command=("/bin/true",), user="root"), 1)
 except OnlineFailed as error:
     print(error)
 """
-    with Path(os.devnull).open() as null:
-        done = subprocess.run(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=null, text=True, check=True
-        )
-    assert done.stdout == (
+    assert by_another(code) == (
         "only root can run a program as user 'root', group None; this program runs as user 54321\n"
     )
+
+
+def test_a_closed_directory_above(tmp_path: Path) -> None:
+    code = """
+for what in ({"command": (sys.argv[1],)}, {"command": ("true",), "directory": sys.argv[1]}):
+    try:
+        start(Launch(**what), 1)
+    except OnlineFailed as error:
+        print(error)
+"""
+    closed = tmp_path / "closed"
+    (closed / "in").mkdir(parents=True)
+    closed.chmod(0)
+    try:
+        found = by_another(code, closed / "in")
+    finally:
+        closed.chmod(0o700)
+    assert found == f"'{closed}/in' is not accessible: Permission denied\n" * 2
+
+
+def test_a_name_that_is_too_long() -> None:
+    with pytest.raises(OnlineFailed, match="is not accessible: File name too long"):
+        run(["/" + "x" * 300])
 
 
 SIGNALS = """
@@ -163,10 +219,28 @@ def test_ignored_and_blocked_signals_are_not_handed_down(how: str) -> None:
         signal.signal(signal.SIGHUP, previous)
 
 
-def test_missing_command_where_signals_are_ignored() -> None:
+@pytest.fixture
+def ignored() -> Iterator[None]:
+    """One signal is ignored, so that programs are started by way of Python."""
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with pytest.raises(OnlineFailed, match="does not exist"):
-            run(["/no/such/one"])
-    finally:
-        signal.signal(signal.SIGHUP, previous)
+    yield
+    signal.signal(signal.SIGHUP, previous)
+
+
+def test_mistakes_where_signals_are_ignored(ignored: None, tmp_path: Path) -> None:
+    with pytest.raises(OnlineFailed, match="does not exist"):
+        run(["/no/such/one"])
+    with pytest.raises(OnlineFailed, match="directory '/no/such/one' does not exist"):
+        run(["true"], directory="/no/such/one")
+    with pytest.raises(OnlineFailed, match="could not be started"):
+        run(["true"], environment={"A=B": "c"})
+
+
+def test_environment_where_signals_are_ignored(ignored: None, require_program: Any) -> None:
+    """The program gets its own exactly, and nothing in between is run with it."""
+    env = require_program("env")
+    given = {"PATH": "/x", "A": "\xfc\udcff", "LD_LIBRARY_PATH": "/y", "LC_CTYPE": "C"}
+    printed = run([env], environment=given, inherit_environment=False, errors="surrogateescape")
+    assert dict(line.split("=", 1) for line in printed.splitlines()) == given
+    assert run([env], inherit_environment=False) == ""
+    assert len(run([env], environment={"BIG": "x" * 120_000})) > 120_000

@@ -5,16 +5,16 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 import trio.testing
 
+from trioresource.errors import OnlineFailed
 from trioresource.resources.output import open_output
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
-
-    import pytest
 
     Until = Callable[[Callable[[], object]], Awaitable[None]]
 
@@ -77,6 +77,32 @@ async def test_a_full_disk_is_no_reason_to_stop(
     assert caplog.messages == [
         "output is no longer written to its file: [Errno 28] No space left on device"
     ]
+
+
+async def test_a_fifo_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    """To open it would block until somebody does."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with trio.fail_after(5):
+        with pytest.raises(OnlineFailed, match=r"log_file '.*fifo': No such device or address"):
+            async with open_output(LOG, size=10, file=str(path)):
+                raise AssertionError("nobody reads it")
+
+
+async def test_a_fifo_that_is_read(tmp_path: Path, until: Until) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        async with open_output(LOG, size=10, file=str(path)) as output:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(output.pump)
+                os.write(output.inlet, b"one\n")
+                await trio.lowlevel.wait_readable(reader)
+                assert os.read(reader, 10) == b"one\n"
+                nursery.cancel_scope.cancel()
+    finally:
+        os.close(reader)
 
 
 async def test_what_came_last_is_in_the_file_also_when_cancelled(tmp_path: Path) -> None:

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from trioresource.errors import InvalidStateError, OnlineFailed, PropertyError, UnknownControlCode
+from trioresource.errors import (
+    InvalidStateError,
+    OnlineFailed,
+    PropertyError,
+    ResourceStuck,
+    UnknownControlCode,
+)
 from trioresource.model.policy import Deadlines, PollIntervals
 from trioresource.model.reports import FailureReason, Progress
 from trioresource.model.states import ResourceState
-from trioresource.resources import RunningProcess
+from trioresource.resources import RunningProcess, children, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -278,6 +284,25 @@ async def test_cancelled_after_some_time_of_the_start(
     await resource.terminate()
 
 
+async def test_what_can_not_be_told_to_be_gone_is_stuck(
+    process: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, until: Until
+) -> None:
+    resource = await process(["sleep", "1000"], deadlines=Deadlines(terminate=0.2))
+    await resource.online()
+    with monkeypatch.context() as patch:
+        patch.setattr(children, "_KILL_BOUND", 0.05)
+        patch.setattr(sessions, "_LOOKS", 1)  # too few for any proof
+        with pytest.raises(ResourceStuck, match="p does not end") as caught:
+            await resource.terminate()
+        assert "p#1" in caught.value.task_tree
+        with pytest.raises(ResourceStuck):
+            await resource.online()
+        assert "started faster than they can be listed" in caplog.text
+        assert str(resource.last_failure).startswith("clean-up raised: ")
+    await until(lambda: not resource.statistics().stuck)
+    assert await resource.online() is ONLINE
+
+
 async def test_environment_and_directory(
     process: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,6 +442,12 @@ def progress(monitor: ResourceMonitor) -> list[str]:
         ({"command": []}, "command"),
         ({"command": "sh 'open"}, "can not be split like a shell command"),
         ({"command": ["a\0b"]}, "null character"),
+        ({"command": "a", "directory": "a\0b"}, "directory: must not contain a null character"),
+        ({"command": "a", "directory": ""}, "directory: '' is not accepted"),
+        ({"command": "a", "log_file": "a\0b"}, "log_file: must not contain a null character"),
+        ({"command": "a", "log_file": ""}, "log_file: '' is not accepted"),
+        ({"command": "a", "user": "a\0b"}, "user: must not contain a null character"),
+        ({"command": "a", "group": "a\0b"}, "group: must not contain a null character"),
         ({"command": "a", "stop_signal": "FOO"}, "must be the name of a signal"),
         ({"command": "a", "stop_signal": True}, "must be the name of a signal"),
         ({"command": "a", "ready": {"tcp": "x:1", "log": "y"}}, "exactly one of"),

@@ -147,6 +147,15 @@ async def test_command(process: Host, tmp_path: Path) -> None:
     assert not await resource.handler.is_alive()
 
 
+async def test_command_that_prints_more_than_a_pipe_holds(process: Host) -> None:
+    check = "i=0; while [ $i -lt 3000 ]; do echo 'this line is forty characters long: 012345'; "
+    check += "i=$((i + 1)); done"
+    ready = {"command": ["sh", "-c", check]}
+    resource = await process("sleep 1000", ready=ready, deadlines=Deadlines(pending=10))
+    await come_online(resource)
+    assert await resource.handler.is_alive()
+
+
 async def test_command_that_hangs_is_bounded(process: Host, monitor: ResourceMonitor) -> None:
     ready = {"command": "sleep 1000", "timeout": 0.05, "every": 0.01}
     resource = await process("sleep 1000", ready=ready)

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -84,7 +84,7 @@ def _check_header(value: str) -> str:
 def _check_pattern(value: str) -> str:
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"is not a regular expression: {error}") from None
     return value
 
@@ -125,6 +125,19 @@ Status = Annotated[str, BeforeValidator(_check_status)]
 """The statuses that are well: a number, a range like ``"200-399"``, or a list of them."""
 
 
+class HttpExpectation(Protocol):
+    """What the properties of an http check have in common; the meaning is ``HttpRequest``'s."""
+
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def body(self) -> str | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def verify(self) -> bool: ...  # noqa: D102
+
+
 @attrs.frozen(kw_only=True)
 class HttpRequest:
     """A GET request, and what is expected of the answer."""
@@ -136,6 +149,17 @@ class HttpRequest:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     verify: bool = True
     """Whether the certificate of an https server must be valid."""
+
+    @classmethod
+    def to(cls, url: str, given: HttpExpectation) -> Self:
+        """The request to a URL that the properties of a check describe."""
+        return cls(
+            url=url,
+            status=given.status,
+            body=given.body,
+            headers=given.headers,
+            verify=given.verify,
+        )
 
 
 async def probe_tcp(address: str) -> str:

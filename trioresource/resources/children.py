@@ -61,6 +61,7 @@ class Child:
     def __init__(self, popen: subprocess.Popen[bytes], *, pidfd: bool) -> None:
         self._popen = popen
         self._pidfd = pidfd
+        self._exit: Exit | None = None
         self.pid: Final = popen.pid
         """The id of the process, of its session and of its first process group."""
 
@@ -71,6 +72,12 @@ class Child:
 
     def ended(self) -> Exit | None:
         """How it ended, or ``None`` while it runs."""
+        if self._exit is None:
+            # Kept: some may ask only after it has been reaped.
+            self._exit = self._look()
+        return self._exit
+
+    def _look(self) -> Exit | None:
         try:
             found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         except ChildProcessError:
@@ -141,22 +148,28 @@ class Child:
         Shielded from cancellation, bounded, and harmless when repeated.
 
         Raises:
-            OfflineFailed: a process would not go even so (it hangs in the kernel, or
-                runs as another user).
+            OfflineFailed: a process would not go even so (it hangs in the kernel, or runs
+                as another user), or it can not be told whether one is left: processes are
+                started faster than they can be listed, or no descriptor is left for that.
         """
         if self.gone:
             return
-        left: dict[int, int] = {}
+        left: dict[int, int] | None = {}
         with trio.move_on_after(_KILL_BOUND, shield=True):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
             await self.wait()
             pause = _SHORTEST_LOOK
-            while left := await in_thread("end of session", sessions.kill, self.pid):
+            while (left := await in_thread("end of session", sessions.kill, self.pid)) != {}:
                 await trio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_LOOK)
             self._popen.wait()
             return
+        if left is None:
+            raise OfflineFailed(
+                f"whether processes of session {self.pid} are left can not be told: they are"
+                " started faster than they can be listed, or no file descriptor is left for it"
+            )
         raise OfflineFailed(
             f"processes do not end although they were killed: {sorted({self.pid, *left})}"
         )

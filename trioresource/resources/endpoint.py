@@ -80,12 +80,4 @@ class Endpoint(ResourceHandler[EndpointProperties]):
         if properties.tcp is not None:
             return await checks.probe_tcp(properties.tcp)
         assert properties.http is not None
-        return await checks.probe_http(
-            HttpRequest(
-                url=properties.http,
-                status=properties.status,
-                body=properties.body,
-                headers=properties.headers,
-                verify=properties.verify,
-            )
-        )
+        return await checks.probe_http(HttpRequest.to(properties.http, properties))

@@ -5,17 +5,19 @@ Everything here blocks, and runs in a thread.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import grp
+import marshal
 import os
 import pwd
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import attrs
 
@@ -33,21 +35,33 @@ _RESTORED_BY_SUBPROCESS: Final = (
 # What a program ignores or blocks, its children ignore or block, through exec as well
 # (under nohup, or after "&" in a script), and no stop signal would reach them. To change
 # that between fork and exec takes Python code after a fork of a program with threads,
-# which is not safe. So, in this rare case only, a small program sets it right.
+# which is not safe. So, in this rare case only, a small program sets it right. It becomes
+# the other user itself, at last: that one need not be able to run this Python. And it is
+# given the environment to hand on rather than to run in: as root it must load nothing
+# from where the other user may write.
 _RESET_SIGNALS: Final = """\
-import os, signal, sys
+import errno, marshal, os, signal, sys
+import warnings  # os.execvpe() would import it, from where the other user may not read
+report, given, *command = sys.argv[1:]
+os.set_inheritable(int(report), False)
+with open(int(given), "rb") as pipe:
+    environment, user, group, groups = marshal.load(pipe)
 for number in signal.valid_signals():
     try:
         signal.signal(number, signal.SIG_DFL)
     except (OSError, ValueError):
         pass
 signal.pthread_sigmask(signal.SIG_SETMASK, [])
-report = int(sys.argv[1])
-os.set_inheritable(report, False)
 try:
-    os.execvp(sys.argv[2], sys.argv[2:])
-except OSError as error:
-    os.write(report, str(error.errno).encode())
+    if groups is not None:
+        os.setgroups(groups)
+    if group is not None:
+        os.setregid(group, group)
+    if user is not None:
+        os.setreuid(user, user)
+    os.execvpe(command[0], command, environment)
+except (OSError, ValueError) as error:
+    os.write(int(report), b"%d" % (getattr(error, "errno", None) or errno.EINVAL))
 """
 
 
@@ -97,7 +111,7 @@ def start(launch: Launch, output: int) -> subprocess.Popen[bytes]:
 def _popen(
     launch: Launch,
     command: tuple[str, ...],
-    environment: Mapping[str, str],
+    environment: Mapping[str, str] | None,
     identity: _Identity,
     output: int,
     pass_fds: tuple[int, ...] = (),
@@ -120,21 +134,33 @@ def _popen(
 def _start_by_way_of_python(
     launch: Launch, environment: Mapping[str, str], identity: _Identity, output: int
 ) -> subprocess.Popen[bytes]:
-    """Reset all signals in between; like ``Popen``, wait until exec has succeeded."""
-    outcome, report = os.pipe()
-    try:
-        command = (sys.executable, "-I", "-S", "-c", _RESET_SIGNALS, str(report), *launch.command)
-        try:
-            process = _popen(launch, command, environment, identity, output, (report,))
-        finally:
-            os.close(report)
-        number = os.read(outcome, 16)
-        if not number:
-            return process
-        process.wait()
-        raise OSError(int(number), os.strerror(int(number)))
-    finally:
-        os.close(outcome)
+    """Reset all signals in between; like ``Popen``, wait until exec has succeeded.
+
+    Like ``Popen``, too, it enters the directory before the user is another.
+    """
+    variables = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+    with _pipe() as (outcome, report), _pipe() as (given, gift):
+        ends = (report.fileno(), given.fileno())
+        python = (sys.executable, "-I", "-S", "-c", _RESET_SIGNALS, *map(str, ends))
+        process = _popen(launch, (*python, *launch.command), None, _Identity(), output, ends)
+        report.close()
+        given.close()
+        # Who has ended by now reads nothing; that it has ended, will be seen.
+        with contextlib.suppress(BrokenPipeError):
+            gift.write(marshal.dumps((variables, identity.user, identity.group, identity.groups)))
+            gift.close()
+        number = outcome.read()
+    if not number:
+        return process
+    process.wait()
+    raise OSError(int(number), os.strerror(int(number)))
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as outlet, os.fdopen(write, "wb") as inlet:
+        yield outlet, inlet
 
 
 def _environment(launch: Launch) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import contextlib
 import os
+import re
 import secrets
 import socket
 import struct
@@ -76,7 +77,7 @@ def parse(message: bytes) -> Notification:
 
 
 def _seconds(microseconds: str | None) -> float | None:
-    if microseconds is None or not microseconds.isdecimal():
+    if microseconds is None or not _NUMBER.fullmatch(microseconds):
         return None
     # No number of microseconds is too large to be meant, but it may be for a float, or
     # have more digits than int() takes.
@@ -84,11 +85,13 @@ def _seconds(microseconds: str | None) -> float | None:
 
 
 def _error(number: str | None, name: str | None) -> str | None:
-    if number is not None and number[:5].isdecimal() and int(number[:5]) in _ERRORS:
-        return os.strerror(int(number))
+    if number is not None and _NUMBER.fullmatch(number) and int(number[:5]) in _ERRORS:
+        return os.strerror(int(number[:5]))
     return name
 
 
+_NUMBER: Final = re.compile(r"[0-9]+")
+"""A number as it is sent; int() takes signs, spaces and the digits of other scripts, too."""
 _ERRORS: Final = range(1, 4096)
 """Numbers that errno may have."""
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 import attrs
 import trio
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from trioresource.errors import InvalidStateError, OnlineFailed
+from trioresource.errors import InvalidStateError, OfflineFailed, OnlineFailed
 from trioresource.handler import ResourceHandler, resource_type
 from trioresource.model.properties import Properties, dynamic
 
@@ -20,16 +20,31 @@ from .children import running
 from .launch import Launch
 from .notify import NotifySocket
 from .output import Output, open_output
-from .readiness import Command, LogReady, NotifyReady, Polled, Readiness, Variable, Word
+from .readiness import (
+    Command,
+    FilePath,
+    LogReady,
+    NotifyReady,
+    Polled,
+    Readiness,
+    Variable,
+    Word,
+    no_null,
+)
 from .supervision import Run
 
 if TYPE_CHECKING:
     from trioresource.handler import OnlineScope
 
 
-Account = (
-    Annotated[int, Field(strict=True, ge=0, lt=2**32 - 1)] | Annotated[str, Field(min_length=1)]
-)
+def _no_null_in_name(value: int | str) -> int | str:
+    return no_null(value) if isinstance(value, str) else value
+
+
+Account = Annotated[
+    Annotated[int, Field(strict=True, ge=0, lt=2**32 - 1)] | Annotated[str, Field(min_length=1)],
+    AfterValidator(_no_null_in_name),
+]
 """The number or the name of a user or a group."""
 
 
@@ -63,7 +78,7 @@ class ProcessProperties(Properties):
     """Variables to set."""
     inherit_environment: bool = True
     """Whether the other variables are those of this program, or there are none."""
-    directory: str | None = None
+    directory: FilePath | None = None
     """Where to run it; by default where this program runs."""
     user: Account | None = None
     """Name or number of the user to run it as, with all groups of that user, and HOME,
@@ -81,7 +96,7 @@ class ProcessProperties(Properties):
     """What asks its process group to stop."""
     stop_grace: Annotated[float, Field(ge=0, allow_inf_nan=False), dynamic] = 10.0
     """Seconds after which what has not stopped is killed; with 0 it is not even asked."""
-    log_file: str | None = None
+    log_file: FilePath | None = None
     """A file to which all that it writes is appended."""
     log_lines: Annotated[int, Field(ge=1, le=100_000)] = 200
     """How many of the last lines it wrote are kept in memory."""
@@ -107,8 +122,7 @@ class Process(ResourceHandler[ProcessProperties]):
 
     It fails as soon as it exits, whatever its exit status: nobody asked it to. When it
     has gone offline or was terminated, nothing of its session is left, its orphaned
-    grandchildren included; only a program that calls ``setsid`` leaves its session, and
-    one that forks without end may be too quick to be caught.
+    grandchildren included; only a program that calls ``setsid`` leaves its session.
 
     Control codes: ``signal`` with the name of a signal sends it to the process; ``log``
     answers with the last lines, or with as many as its argument says.
@@ -178,9 +192,17 @@ class Process(ResourceHandler[ProcessProperties]):
         await run.child.destroy()
 
     async def terminate(self) -> None:
-        """Kill what is left; leaving the scope has done so already, if it could be done."""
-        if self._run is not None:
-            await self._run.child.destroy()
+        """Kill what is left; leaving the scope has done so already, if it could be done.
+
+        It returns when nothing is left. As long as there is something that does not go
+        although it was killed, or that can not be ruled out, the resource is stuck, and
+        the log says why.
+        """
+        while self._run is not None and not self._run.child.gone:
+            try:
+                await self._run.child.destroy()
+            except OfflineFailed as error:
+                self.log.error("%s", error)
 
     async def is_alive(self) -> bool:
         """Whether it runs, and is well where its readiness can be asked for."""

@@ -45,7 +45,12 @@ def split_command(value: object) -> object:
         raise ValueError(f"can not be split like a shell command: {error}") from None
 
 
-def _no_null(value: str) -> str:
+def no_null(value: str) -> str:
+    """Refuse text that the system can not be given.
+
+    Raises:
+        ValueError: there is a null character in it.
+    """
     if "\0" in value:
         raise ValueError("must not contain a null character")
     return value
@@ -54,13 +59,15 @@ def _no_null(value: str) -> str:
 def _is_variable(value: str) -> str:
     if not value or "=" in value:
         raise ValueError(f"is not the name of a variable: {value!r}")
-    return _no_null(value)
+    return no_null(value)
 
 
 Variable = Annotated[str, AfterValidator(_is_variable)]
 """The name of an environment variable."""
-Word = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_no_null)]
+Word = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(no_null)]
 """An argument or a variable: text without null characters; a number is taken as text."""
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(no_null)]
+"""The path of a file or a directory."""
 Command = Annotated[tuple[Word, ...], Field(min_length=1), BeforeValidator(split_command)]
 """A program and its arguments: a list, or one string in the manner of a shell."""
 
@@ -117,15 +124,7 @@ class HttpReady(Polled):
     verify: bool = True
 
     async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        return await checks.probe_http(
-            HttpRequest(
-                url=self.http,
-                status=self.status,
-                body=self.body,
-                headers=self.headers,
-                verify=self.verify,
-            )
-        )
+        return await checks.probe_http(HttpRequest.to(self.http, self))
 
 
 class CommandReady(Polled):

@@ -13,13 +13,19 @@ import enum
 import os
 import signal
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PROC: Final = Path("/proc")
-# So often at most it is looked for a moment in which no process is started anywhere.
-_LOOKS: Final = 200
 _ENDED: Final = (b"Z", b"X")
 """States of /proc/PID/stat in which a process holds nothing any more."""
+_LOOKS: Final = 200
+"""So often at most it is looked for proof that nobody is left, before others get a turn."""
+_PROOF, _PROOF_BLIND = 2, 4
+"""Looks in a row that must find nobody; see ``kill``. The more where it is not known when
+ids begin anew: that can spoil two of them."""
 
 
 def members(session: int, *, proc: Path = _PROC) -> dict[int, int]:
@@ -31,77 +37,129 @@ def members(session: int, *, proc: Path = _PROC) -> dict[int, int]:
             answer is that there are none.
 
     Returns:
-        Process id to process group id, in the order of the process ids.
+        Process id to process group id, in the order of the process ids. A process that
+        is started meanwhile may be missing.
     """
-    try:
-        pids = sorted(int(name) for name in os.listdir(proc) if name.isdigit())  # noqa: PTH208
-    except OSError:
-        return {}
-    found = {}
-    for pid in pids:
-        # A process may end at any time, and its files with it.
-        with contextlib.suppress(OSError):
-            # getsid() is one cheap call; only members are looked at any closer.
-            if os.getsid(pid) == session and _runs(pid, proc):
-                found[pid] = os.getpgid(pid)
-    return found
+    return dict(sorted(_look(session, set(), proc, _let_be)[0].items()))
 
 
-def _runs(pid: int, proc: Path) -> bool:
-    # The second field is the program's name in brackets, and may hold anything.
-    state = (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0]
-    return state not in _ENDED
-
-
-def kill(session: int) -> dict[int, int]:
+def kill(session: int, *, proc: Path = _PROC) -> dict[int, int] | None:
     """Kill every member of a session, and say who still had to be killed.
 
     By groups: the kernel signals all of a group at once, so that no member can start
     another one in between. As long as the leader has not been reaped, or a member
     lives, nobody else can be given these numbers.
 
+    A program in which each process starts the next one, in a group of its own, and ends,
+    can be too quick for that; but it can not hide. Process ids are given out in
+    ascending order, and the kernel lists them in ascending order, one by one. So whoever
+    is ahead of the reader has his children ahead of it too, and either stays until the
+    reader comes by, and is listed, or ends after he has had them. Only those who are
+    older than the current round of ids may have children behind the reader. Nobody is
+    left, therefore, if two looks in a row list no member, while the ids do not begin
+    anew: after the first look all members are younger than it, and the second would
+    have listed one of each line. Someone who is listed, but has gone when his session is
+    asked for, may have been a member; such a look is no proof, nor is one that
+    meets a member which has just ended.
+
     Args:
-        session: the session's id.
+        session: the session's id. Its leader has ended, and is not yet reaped.
+        proc: where the kernel lists processes.
 
     Returns:
-        The members found, like ``members``; none at all only if there is nobody left.
+        The members found, like ``members``; none at all only if there is nobody left;
+        ``None`` if that can not be told.
     """
-    found = _all_members(session)
-    for group in sorted({session, *found.values()}):
-        # ESRCH: it has ended by itself. EPERM: it runs as another user, and shows up in
-        # the next answer.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
-    return found
-
-
-def _all_members(session: int) -> dict[int, int]:
-    """The members of a session; none at all if there is nobody left.
-
-    A program that forks without end can be too quick for this.
-
-    A process that is started while the list is read may be missing from it, while the
-    one that has started it ends before its turn comes. So nobody counts as nobody only
-    when it was so twice, and no process was started meanwhile in the whole system: what
-    was about to be started during the first look is there for the second.
-    """
-    calm = None
-    found: dict[int, int] = {}
+    ended = {session}
+    quiet, newest = 0, _newest_process(proc)
     for _ in range(_LOOKS):
-        newest = _newest_process()
-        found = members(session)
-        if found or newest == calm == _newest_process():
-            break
-        calm = newest
-    return found
+        found, is_sure = _look(session, ended, proc, _kill_group)
+        if found:
+            return found
+        before, newest = newest, _newest_process(proc)
+        quiet = quiet + 1 if is_sure and before <= newest else 0
+        if quiet >= (_PROOF if newest else _PROOF_BLIND):
+            return found
+    return None
 
 
-def _newest_process(proc: Path = _PROC) -> str:
-    """The id that was given to a process or thread last."""
+def _look(
+    session: int, ended: set[int], proc: Path, act: Callable[[int], None]
+) -> tuple[dict[int, int], bool]:
+    """Look once at every process.
+
+    Args:
+        session: the session's id.
+        ended: the members of which it is known that they have ended; those that are seen
+            for the first time are added.
+        proc: where the kernel lists processes.
+        act: is called with the process group of each member, as soon as it is seen.
+
+    Returns:
+        The members that have not ended, and whether no other can have been there of
+        those that were listed.
+    """
     try:
-        return (proc / "loadavg").read_text().split()[-1]
+        pids = [int(name) for name in os.listdir(proc) if name.isdigit()]  # noqa: PTH208
+    except OSError as error:
+        # There is no list: not on Linux. Anything else, such as no descriptor left for it,
+        # is no answer.
+        return {}, isinstance(error, FileNotFoundError)
+    found: dict[int, int] = {}
+    is_sure = True
+    # The youngest first: they are the ones who may be gone in a moment.
+    for pid in sorted(pids, reverse=True):
+        try:
+            # getsid() is one cheap call; only members are looked at any closer.
+            if os.getsid(pid) != session:
+                continue
+            group = os.getpgid(pid)
+            if _runs(pid, proc):
+                act(group)
+                found[pid] = group
+                continue
+        except PermissionError:
+            # Under rules of a security module: whoever may not be asked is none of ours.
+            continue
+        except (ProcessLookupError, FileNotFoundError):
+            is_sure = False
+            continue
+        if pid not in ended:
+            ended.add(pid)
+            is_sure = False
+    return found, is_sure
+
+
+def _runs(pid: int, proc: Path) -> bool:
+    try:
+        stat = (proc / str(pid) / "stat").read_bytes()
+    except (ProcessLookupError, FileNotFoundError):
+        raise
     except OSError:
-        return ""
+        return True  # It is there, and may not be looked at, or no descriptor is left for it.
+    # The second field is the program's name in brackets, and may hold anything.
+    fields = stat.rpartition(b")")[2].split()
+    # Where only the first thread of a program has ended, the others go on.
+    return fields[0] not in _ENDED or int(fields[17]) > 1
+
+
+def _let_be(_: int) -> None:
+    """Do nothing to a process group."""
+
+
+def _kill_group(group: int) -> None:
+    # ESRCH: it has ended by itself. EPERM: it runs as another user, and shows up in the
+    # next answer.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _newest_process(proc: Path) -> int:
+    """The id that was given to a process or thread last; 0 where that is not known."""
+    try:
+        return int((proc / "loadavg").read_text().split()[-1])
+    except (OSError, ValueError):
+        return 0
 
 
 class Disposition(enum.Enum):
