@@ -39,5 +39,5 @@ class VirtualClock(trio.abc.Clock):
             return self.controller.turn(deadline)
         except BaseException as error:
             # Raised from here, it would end the run as an internal error of Trio's.
-            self.controller.abort(error)
+            self.controller.crash(error)
             return 0

@@ -9,7 +9,7 @@ import outcome
 import trio
 
 from trioresource.testing.findings import Deadlock, Livelock, Uncontrolled
-from trioresource.testing.stacks import stacks, waits_for_idle, waits_outside
+from trioresource.testing.stacks import stacks, waits_for_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,8 +142,10 @@ class Controller:
         """The steps that left a task that could have gone on: the preemptions."""
         # How it ended.
         self.failure: BaseException | None = None
+        self.crashed: BaseException | None = None
         self.released = False
         self.given_up = False
+        self._fenced = False
         self._unwinding = 0
 
     # -- turns
@@ -273,12 +275,13 @@ class Controller:
             return inf
         if self.inbox.awaited:
             return self._await_outside()
-        if not self.released and self._outside():
-            return 0
         if self._deadline < inf:
             self._went(CLOCK)
             self.fire()
             return 0
+        if self._fenced:
+            # A thread can not be cancelled; the schedule has failed, and waits for it.
+            return inf
         self._stuck()
         return 0
 
@@ -295,26 +298,22 @@ class Controller:
         some = any(option.ready for option in options)
         left = self._deadline - self.now - self.inbox.waited()
         if self._deadline < inf:
-            self._clock.ready = left <= 0 or (some and self._timers)
+            # A replay knows who came first, and need not wait for the time to pass.
+            self._clock.ready = self.follow or left <= 0 or (some and self._timers)
             options.append(self._clock)
             some = some or self._clock.ready
         if some or (self.follow and not self.released):
             return self._let_go([], options)
         return max(left, 0)
 
-    def _outside(self) -> bool:
-        """Whether somebody waits for something that no schedule controls."""
-        statistics = trio.lowlevel.current_statistics().io_statistics
-        waiting = getattr(statistics, "tasks_waiting_read", 0) - 1
-        waiting += getattr(statistics, "tasks_waiting_write", 0)
-        if waiting + trio.testing.active_thread_count() <= 0:
-            return False
-        what = {gated.key: waits_outside(gated.task) for gated in self.live.values()}
-        names = ", ".join(f"{key} waits {text}" for key, text in what.items() if text)
-        if names:
-            text = f"{names}: something outside of Trio, whose order no schedule controls"
+    def fence(self, gated: GatedTask, what: str) -> None:
+        """A task waits for something that no schedule controls."""
+        self._fenced = True
+        if not self.released:
+            text = (
+                f"{gated.key} {what}, outside of Trio, where no schedule decides what comes first"
+            )
             self.abort(Uncontrolled(f"{text}. Wrap that wait in external(), or use a fake"))
-        return bool(names)
 
     def _stuck(self) -> None:
         if not self.released:
@@ -341,6 +340,14 @@ class Controller:
             self.failure = error
             for line in stacks(self.live.values()):
                 error.add_note(line)
+        self.release()
+        if self.scope is not None:
+            self.scope.cancel()
+
+    def crash(self, error: BaseException) -> None:
+        """The strategy, or the kit itself, has failed: that is no finding."""
+        if self.crashed is None:
+            self.crashed = error
         self.release()
         if self.scope is not None:
             self.scope.cancel()

@@ -182,6 +182,8 @@ def explored(test: Any = None, /, **options: Any) -> Any:
     def explore_test(*args: Any, **kwargs: Any) -> None:
         explore(functools.partial(test, *args, **kwargs), **options)
 
+    # What the pytest plugin knows such a test by, without importing this module.
+    explore_test._trioresource_explored = True  # type: ignore[attr-defined]
     return explore_test
 
 

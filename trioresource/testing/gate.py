@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 import trio
 from outcome import Error, Outcome
 
+from trioresource.testing.stacks import waits_outside
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import CodeType, CoroutineType
@@ -89,12 +91,18 @@ class GatedTask:
             if controller.given_up:
                 self._end()
             if controller.tracer is not None:
-                return controller.tracer.step(self, self._coro, message, controller.now)
-            return self._coro.send(message)
+                trap = controller.tracer.step(self, self._coro, message, controller.now)
+            else:
+                trap = self._coro.send(message)
         except BaseException:
             # StopIteration among them: the task is over.
             del controller.live[self.task]
             raise
+        else:
+            outside = waits_outside(trap)
+            if outside is not None:
+                controller.fence(self, outside)
+            return trap
         finally:
             if controller.watched:
                 controller.stepped(self)
@@ -145,7 +153,7 @@ class Gate(trio.abc.Instrument):
             self._admit(self.controller, task, task.parent_nursery.parent_task)
         except BaseException as error:
             # Trio would write it to a log and go on without this instrument.
-            self.controller.abort(error)
+            self.controller.crash(error)
 
     def _admit(
         self, controller: Controller, task: trio.lowlevel.Task, parent: trio.lowlevel.Task

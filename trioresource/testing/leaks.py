@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 import trio
-import trio.testing
 
 from trioresource.testing.fakes import living_fakes
 from trioresource.testing.findings import Leaked
@@ -26,7 +25,8 @@ _DESCRIPTORS: Final = next(
 )
 _CHILDREN: Final = Path("/proc/self/task")
 _TRIO_THREAD: Final = "Trio"
-"""How the threads that Trio keeps for the next call are named; they are nobody's."""
+"""How the threads that Trio keeps for the next call are named; they are nobody's. While one
+runs a function, it is named for that."""
 
 _Channel = trio.MemorySendChannel[Any] | trio.MemoryReceiveChannel[Any]
 
@@ -93,7 +93,6 @@ class _Snapshot:
         self._children = _children()
         self._descriptors = _descriptors()
         self._threads = [t for t in threading.enumerate() if not t.name.startswith(_TRIO_THREAD)]
-        self._active = trio.testing.active_thread_count()
         self._channels = list(_channels())
 
     def since(self, before: _Snapshot) -> Iterator[str]:
@@ -107,8 +106,6 @@ class _Snapshot:
             if before._descriptors.get(number) != target:
                 yield f"descriptor {number} ({target})"
         yield from (f"thread {t.name}" for t in self._threads if t not in before._threads)
-        if self._active > before._active:
-            yield f"{self._active - before._active} calls in Trio's threads"
         # By identity: their equality is nobody's promise.
         old = list(map(id, before._channels))
         yield from (f"open {type(c).__name__}" for c in self._channels if id(c) not in old)

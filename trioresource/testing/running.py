@@ -90,7 +90,7 @@ class _Schedule:
                 self.value = await self._scenario()
             except BaseException as error:
                 # Once the controller has found something, what follows is its doing.
-                if controller.failure is not None or not is_finding(error):
+                if controller.failure or controller.crashed or not is_finding(error):
                     raise
                 self.error = error
             finally:
@@ -106,6 +106,8 @@ class _Schedule:
             BaseException: what came out, if it is no finding: an interruption.
         """
         controller = self._controller
+        if controller.crashed is not None:
+            raise controller.crashed
         error = controller.failure or self.error or raised
         if raised is not None and not is_finding(raised) and controller.failure is None:
             raise raised

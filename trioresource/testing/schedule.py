@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import linecache
 from itertools import groupby, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -115,10 +116,13 @@ def _steps(keys: Sequence[str], tracer: Tracer | None) -> Iterator[Step]:
 
 def _table(schedule: Schedule) -> Iterator[str]:
     columns = list(dict.fromkeys(s.key for s in schedule.steps if not s.key.startswith("<")))
+    files = dict.fromkeys(name for step in schedule.steps for name, _ in step.lines)
     width = min(max(_TABLE // max(len(columns), 1) - 3, _NARROWEST), _WIDEST)
-    yield "    " + " | ".join(_fit(name, width) for name in columns)
+    rows = list(_rows(schedule, short=len(files) == 1))
+    if len(files) == 1:
+        yield f"    lines of {Path(next(iter(files))).name}:"
+    yield "    " + " | ".join(_fit(name, width) for name in columns).rstrip()
     yield "    " + "-|-".join("-" * width for _ in columns)
-    rows = list(_rows(schedule))
     if len(rows) > _ROWS:
         yield f"    … {len(rows) - _ROWS} earlier rows …"
     for mark, key, text in rows[-_ROWS:]:
@@ -129,7 +133,7 @@ def _table(schedule: Schedule) -> Iterator[str]:
             yield f"{mark}   " + " | ".join(cells).rstrip()
 
 
-def _rows(schedule: Schedule) -> Iterator[tuple[str, str, str]]:
+def _rows(schedule: Schedule, *, short: bool) -> Iterator[tuple[str, str, str]]:
     """For each row: the mark, whose it is, and the text."""
     position = 0
     for key, group in groupby(schedule.steps, key=lambda step: step.key):
@@ -140,25 +144,20 @@ def _rows(schedule: Schedule) -> Iterator[tuple[str, str, str]]:
             for _ in steps:
                 yield mark, key, key.strip("<>")
             continue
-        texts = [_source(line) for step in steps for line in step.lines]
+        texts = [_source(line, short=short) for step in steps for line in step.lines]
         if len(texts) > _LINES:
-            hidden = len(texts) - _LINES + 1
-            texts[1 : hidden + 1] = [f"… {hidden} lines …"]
+            # Where it came from, and where it stopped.
+            texts[1 : 2 - _LINES] = [f"… {len(texts) - _LINES + 1} lines …"]
         for text in texts or ["(goes on)"]:
             yield mark, key, text
             mark = " "
 
 
-def _source(line: tuple[str, int]) -> str:
+def _source(line: tuple[str, int], *, short: bool) -> str:
     filename, number = line
-    return f"{linecache.getline(filename, number).strip()}  {place(filename, number)}"
+    where = str(number) if short else place(filename, number)
+    return f"{where} {linecache.getline(filename, number).strip()}"
 
 
 def _fit(text: str, width: int) -> str:
-    if len(text) > width:
-        # Where a line is, is worth more than how it ends.
-        head, _, tail = text.rpartition("  ")
-        if tail and len(tail) + 4 < width:
-            return f"{head[: width - len(tail) - 3]}…  {tail}".ljust(width)
-        return text[: width - 1] + "…"
-    return text.ljust(width)
+    return text[: width - 1] + "…" if len(text) > width else text.ljust(width)

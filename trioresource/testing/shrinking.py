@@ -23,6 +23,9 @@ __all__ = ["Shrinker", "signature"]
 
 Signature = tuple[object, ...]
 
+_TO_THE_END: Final = 100
+"""More decisions than a task is likely to have left."""
+
 
 def signature(error: BaseException) -> Signature:
     """What two errors have in common that come of the same bug: their kind, and their place."""
@@ -137,17 +140,21 @@ class Shrinker:
 
 
 def _merged(segments: Sequence[tuple[str, int]], position: int) -> list[list[str]]:
-    """The list with one segment joined to the nearest of the same task, before or after."""
+    """The list with one segment joined to the nearest of the same task, or made longer.
+
+    A task that was alone at its end had no decision there, and nothing of that end is in
+    the list; so it can not be moved to the segment, but the segment can go on to the end.
+    """
     key, count = segments[position]
-    before = next((i for i in reversed(range(position)) if segments[i][0] == key), None)
-    after = next((i for i in range(position + 1, len(segments)) if segments[i][0] == key), None)
-    results = []
     rest = [*segments[:position], *segments[position + 1 :]]
-    for place in (before, None if after is None else after - 1):
+    before = next((i for i in reversed(range(position)) if rest[i][0] == key), None)
+    after = next((i for i in range(position, len(rest)) if rest[i][0] == key), None)
+    results = [[*segments[:position], (key, count + _TO_THE_END), *segments[position + 1 :]]]
+    for place in (before, after):
         if place is not None:
-            moved = [*rest[:place], (key, rest[place][1] + count), *rest[place + 1 :]]
-            results.append([name for name, times in moved for _ in range(times)])
-    return results
+            joined = (key, rest[place][1] + count)
+            results.insert(0, [*rest[:place], joined, *rest[place + 1 :]])
+    return [[name for name, times in result for _ in range(times)] for result in results]
 
 
 def _measure(tried: Run) -> tuple[int, int, int, int]:

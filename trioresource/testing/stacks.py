@@ -26,17 +26,8 @@ def _code(function: Any) -> CodeType:
 
 
 _IDLE: Final = _code(trio.testing.wait_all_tasks_blocked)
-_OUTSIDE: Final = {
-    _code(trio.to_thread.run_sync): "for a thread",
-    **{
-        _code(getattr(trio.lowlevel, name)): what
-        for name, what in (
-            ("wait_readable", "until a descriptor can be read"),
-            ("wait_writable", "until a descriptor can be written"),
-        )
-        if hasattr(trio.lowlevel, name)
-    },
-}
+_THREADS: Final = _code(trio.to_thread.run_sync).co_filename
+_IO: Final = str(Path(_code(trio.lowlevel.checkpoint).co_filename).parent / "_io_")
 
 
 def _folder(path: str | None) -> str:
@@ -93,10 +84,20 @@ def waits_for_idle(task: trio.lowlevel.Task) -> bool:
     return any(frame.f_code is _IDLE for frame, _ in task.iter_await_frames())
 
 
-def waits_outside(task: trio.lowlevel.Task) -> str | None:
-    """What a task waits for outside of Trio, if it does."""
-    for frame, _ in task.iter_await_frames():
-        what = _OUTSIDE.get(frame.f_code)
-        if what is not None:
-            return what
-    return None
+def waits_outside(trap: object) -> str | None:
+    """What a task that has just blocked waits for, if that is outside of Trio.
+
+    Args:
+        trap: what its coroutine has yielded: a message that says how to abort the wait, by
+            a function that comes from the module that waits.
+    """
+    abort = getattr(trap, "abort_func", None)
+    return None if abort is None else _outside(abort)
+
+
+def _outside(abort: Any) -> str | None:
+    code = getattr(abort, "__code__", None)
+    filename = "" if code is None else code.co_filename
+    if filename == _THREADS:
+        return "waits for a thread"
+    return "waits for a descriptor" if filename.startswith(_IO) else None

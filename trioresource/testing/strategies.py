@@ -230,7 +230,7 @@ class UniformWalk:
 
     So each interleaving of independent tasks is about as likely as any other, which it is
     not when each task has the same chance: then short tasks are over too soon. How many
-    steps a task has, and those that it will spawn, is learnt from the schedule before.
+    steps a task has, and those that it will spawn, is learnt from the schedules before.
 
     Args:
         seed: what the choices are drawn from.
@@ -244,8 +244,9 @@ class UniformWalk:
 
     def begin(self) -> bool:
         """There is always one more schedule."""
-        if self._steps:
-            self._learnt = self._steps
+        for key, steps in self._steps.items():
+            # The most that was ever seen: whoever is alone is not seen to go.
+            self._learnt[key] = max(steps, self._learnt.get(key, 0))
         self._steps = {}
         # What a task has left includes what its children will have, as long as they are
         # not there themselves.

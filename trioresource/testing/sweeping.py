@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 import attrs
@@ -132,6 +133,7 @@ class _Trial:
     def __init__(self, index: int) -> None:
         self._number: Final = index - 1
         self._waits = 0
+        self._visible = False
         self._scope = trio.CancelScope()
         self.point: SweepPoint | None = None
 
@@ -145,6 +147,8 @@ class _Trial:
                 self._waits += 1
                 if self._waits == self._number:
                     self._cancel(_where(gated))
+                    # Not so behind a shield, where a Cancelled has another reason.
+                    self._visible = trio.current_effective_deadline() == -inf
 
         if self._number == 0:
             self._cancel("before it began")
@@ -166,7 +170,7 @@ class _Trial:
 
     def _told(self, task: GatedTask) -> bool:
         """Whether the step after the cancellation, which is the last one, began with it."""
-        return self._waits == self._number > 0 and task.delivered
+        return self._visible and self._waits == self._number and task.delivered
 
     def _cancel(self, where: str) -> None:
         self.point = SweepPoint(self._number, where, cancelled=False)

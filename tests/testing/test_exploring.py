@@ -1,0 +1,473 @@
+from __future__ import annotations
+
+import functools
+import random
+import traceback
+import unittest
+
+import pytest
+import trio
+import trio.lowlevel
+import trio.testing
+
+from trioresource.testing import (
+    Deadlock,
+    Diverged,
+    Livelock,
+    Uncontrolled,
+    always,
+    cancellable,
+    choose,
+    explore,
+    explored,
+    replay,
+)
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.value = 0
+
+    async def increment(self) -> None:
+        value = self.value
+        await trio.lowlevel.checkpoint()
+        self.value = value + 1
+
+
+async def two_increments() -> None:
+    counter = Counter()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(counter.increment)
+        nursery.start_soon(counter.increment)
+    assert counter.value == 2, f"one of two increments was lost: {counter.value}"
+
+
+async def deep() -> None:
+    """Fails if ``first`` stops after ``a = 1``, ``second`` runs, and then ``third``."""
+    seen = {"a": 0, "b": 0, "c": 0, "d": 0}
+
+    async def first() -> None:
+        await pause(5)
+        seen["a"] = 1
+        await trio.lowlevel.checkpoint()
+        seen["a"] = 2
+        await pause(2)
+
+    async def second() -> None:
+        await pause(5)
+        seen["b"] = seen["a"]
+        await pause(3)
+
+    async def third() -> None:
+        await pause(5)
+        seen["c"], seen["d"] = seen["a"], seen["b"]
+
+    async def pause(times: int) -> None:
+        for _ in range(times):
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        for task in (third, second, first, functools.partial(pause, 6)):
+            nursery.start_soon(task)
+    assert (seen["c"], seen["d"]) != (1, 1)
+
+
+def test_the_error_is_the_scenarios_own_with_a_note() -> None:
+    with pytest.raises(AssertionError, match="one of two increments was lost: 1") as caught:
+        explore(two_increments)
+    (note,) = caught.value.__notes__
+    assert "main/increment#1" in note
+    assert "value = self.value" in note
+    assert "--schedule=tr1-" in note
+
+
+def test_the_traceback_shows_the_scenario_and_not_the_kit() -> None:
+    with pytest.raises(AssertionError) as caught:
+        explore(two_increments)
+    frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert frames == [
+        "test_the_traceback_shows_the_scenario_and_not_the_kit",
+        "explore",
+        "two_increments",
+    ]
+
+
+def test_the_note_replays_it() -> None:
+    failure = explore(two_increments, check=False).failure
+    assert failure is not None
+    with pytest.raises(AssertionError, match="was lost"):
+        replay(two_increments, failure.token)
+    again = replay(two_increments, failure.token, check=False)
+    assert again.schedules == 1
+    assert again.found is not None
+    assert again.found.digest == failure.digest
+
+
+def test_it_is_shrunk_to_the_one_switch_that_matters() -> None:
+    result = explore(deep, schedules=2000, check=False)
+    assert result.failure is not None
+    assert result.failure.preemptions == 1
+    assert result.found is not None
+    assert result.failure.switches <= result.found.switches
+    # first .. a = 1 | second | third: what came before the star, and after it.
+    rows = result.failure.table().splitlines()
+    starred = [row for row in rows if row.startswith("*")]
+    assert len(starred) == 1
+
+
+def test_shrinking_never_makes_a_schedule_worse() -> None:
+    for seed in range(5):
+        result = explore(deep, schedules=2000, strategy="random", seed=seed, check=False)
+        assert result.found is not None
+        assert result.failure is not None
+        assert result.failure.preemptions <= result.found.preemptions
+
+
+async def correct() -> None:
+    lock, values = trio.Lock(), [0]
+
+    async def increment() -> None:
+        await trio.lowlevel.checkpoint()
+        async with lock:
+            value = values[0]
+            await trio.lowlevel.checkpoint()
+            values[0] = value + 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(increment)
+        nursery.start_soon(increment)
+    assert values == [2]
+
+
+def test_what_is_correct_passes_and_says_how_much_was_tried() -> None:
+    result = explore(correct, schedules=50)
+    assert (result.schedules, result.exhausted, result.failure) == (50, False, None)
+    assert str(result) == "50 schedules (auto, seed 0)"
+    whole = explore(correct, strategy="exhaustive", schedules=10_000)
+    assert whole.exhausted
+    assert str(whole).endswith("every schedule there is")
+    bounded = explore(correct, strategy="exhaustive:1", schedules=10_000)
+    assert (bounded.exhausted, bounded.bound) == (True, 1)
+    assert str(bounded).endswith("every schedule with at most 1 preemptions")
+    assert bounded.schedules < whole.schedules
+
+
+def test_not_exhausted_is_said_so() -> None:
+    assert not explore(correct, strategy="exhaustive", schedules=3).exhausted
+
+
+async def opposite_order() -> None:
+    left, right = trio.Lock(), trio.Lock()
+
+    async def take(first: trio.Lock, second: trio.Lock) -> None:
+        async with first:
+            async with second:
+                pass
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take, left, right)
+        nursery.start_soon(take, right, left)
+
+
+def test_a_deadlock_shows_where_everybody_waits() -> None:
+    with pytest.raises(Deadlock) as caught:
+        explore(opposite_order)
+    notes = "\n".join(caught.value.__notes__)
+    assert "main/take waits: take (test_exploring.py:" in notes
+    assert "main/take#1 waits: take (test_exploring.py:" in notes
+
+
+def test_a_deadlock_that_cancellation_does_not_end() -> None:
+    async def scenario() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep_forever()
+
+    with pytest.raises(Deadlock):
+        explore(scenario)
+
+
+def test_a_livelock() -> None:
+    async def scenario() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    with pytest.raises(Livelock, match="no end after 100 steps"):
+        explore(scenario, max_steps=100)
+
+
+def test_time_is_virtual_and_starts_at_zero() -> None:
+    began: list[float] = []
+
+    async def scenario() -> None:
+        began.append(trio.current_time())
+        await trio.sleep(6 * 3600)
+        assert trio.current_time() == 6 * 3600
+
+    explore(scenario, schedules=5)
+    assert began == [0.0] * len(began)
+
+
+async def soft_deadline() -> None:
+    """Answers "pending" although the result was there in the same instant."""
+    done = trio.Event()
+
+    async def worker() -> None:
+        await trio.sleep(0.3)
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker)
+        with trio.move_on_after(0.3) as scope:
+            await done.wait()
+        assert not scope.cancelled_caught or not done.is_set()
+
+
+def test_timers_are_a_choice_if_asked_for() -> None:
+    async def slow_computer() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.lowlevel.checkpoint)
+            with trio.move_on_after(0.3) as scope:
+                for _ in range(3):
+                    await trio.lowlevel.checkpoint()
+        assert not scope.cancelled_caught, "three checkpoints took 0.3 s"
+
+    assert explore(slow_computer, schedules=100).failure is None
+    with pytest.raises(AssertionError, match=r"three checkpoints took 0\.3 s"):
+        explore(slow_computer, schedules=100, timers=True)
+
+
+def test_two_deadlines_in_one_instant() -> None:
+    result = explore(soft_deadline, strategy="exhaustive", schedules=1000, check=False)
+    assert result.failure is not None
+
+
+def test_cancellation_is_a_choice_if_asked_for() -> None:
+    async def scenario() -> None:
+        opened = []
+        with cancellable():
+            await trio.lowlevel.checkpoint()
+            opened.append("handle")
+            await trio.lowlevel.checkpoint()
+            opened.remove("handle")
+        assert not opened, "left open"
+
+    assert explore(scenario).failure is None
+    with pytest.raises(AssertionError, match="left open") as caught:
+        explore(scenario, cancel=True)
+    assert "-- cancel main --" in caught.value.__notes__[-1]
+
+
+def test_a_choice_of_the_scenario_is_recorded() -> None:
+    async def scenario() -> None:
+        values = [choose(["right", "wrong"]) for _ in range(4)]
+        assert values[2] == "right"
+
+    result = explore(scenario, check=False)
+    assert result.failure is not None
+    assert result.failure.picks == (0, 0, 1, 0)
+    with pytest.raises(AssertionError):
+        replay(scenario, result.failure.token)
+
+
+def test_without_an_exploration_the_plain_thing_happens() -> None:
+    async def main() -> None:
+        assert choose("ab") == "a"
+        with cancellable() as scope:
+            await trio.lowlevel.checkpoint()
+        assert not scope.cancelled_caught
+        with pytest.raises(RuntimeError, match="in an exploration only"):
+            always(lambda: True)
+
+    trio.run(main)
+    with pytest.raises(ValueError, match="one option at least"):
+        choose([])
+
+
+def test_an_invariant_is_checked_after_every_step() -> None:
+    async def scenario() -> None:
+        running = 0
+        always(lambda: running <= 1, "one at a time")
+
+        async def job() -> None:
+            nonlocal running
+            running += 1
+            await trio.lowlevel.checkpoint()
+            running -= 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(job)
+            nursery.start_soon(job)
+
+    with pytest.raises(AssertionError, match="one at a time: does not hold"):
+        explore(scenario)
+
+
+def test_state_that_outlives_a_schedule_is_found() -> None:
+    calls = []
+
+    async def scenario() -> None:
+        calls.append(1)
+        for _ in calls:
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+
+    with pytest.raises(Diverged, match=r"step \d+ was .*state that outlives a schedule"):
+        explore(scenario)
+
+
+def test_randomness_without_a_seed_is_found() -> None:
+    async def scenario() -> None:
+        await trio.sleep(random.random())
+        for _ in range(random.randrange(100)):
+            await trio.lowlevel.checkpoint()
+
+    with pytest.raises(Diverged):
+        for _ in range(5):
+            explore(scenario, schedules=2)
+
+
+def test_a_thread_is_fenced_off() -> None:
+    async def scenario() -> None:
+        await trio.to_thread.run_sync(int)
+
+    with pytest.raises(Uncontrolled, match=r"main waits for a thread.*Wrap that wait in external"):
+        explore(scenario)
+
+
+def test_a_socket_is_fenced_off() -> None:
+    async def scenario() -> None:
+        left, right = trio.socket.socketpair()
+        with left, right:
+            await left.recv(1)
+
+    with pytest.raises(Uncontrolled, match="main waits for a descriptor, outside of Trio"):
+        explore(scenario)
+
+
+def test_system_tasks_are_controlled() -> None:
+    order: list[str] = []
+
+    async def scenario() -> None:
+        order.clear()
+        done = trio.Event()
+
+        async def system() -> None:
+            order.append("system")
+            done.set()
+
+        trio.lowlevel.spawn_system_task(system)
+        await trio.lowlevel.checkpoint()
+        order.append("main")
+        await done.wait()
+        assert order == ["system", "main"]
+
+    result = explore(scenario, check=False)
+    assert result.failure is not None
+    assert [step.key for step in result.failure.steps].count("system/system") == 1
+
+
+def test_trios_own_helpers_work() -> None:
+    async def scenario() -> None:
+        sequencer = trio.testing.Sequencer()
+        order = []
+
+        async def one() -> None:
+            async with sequencer(0):
+                order.append(0)
+            async with sequencer(2):
+                order.append(2)
+
+        async def started(task_status: trio.TaskStatus[int]) -> None:
+            await trio.lowlevel.checkpoint()
+            task_status.started(5)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one)
+            assert await nursery.start(started) == 5
+            await trio.testing.wait_all_tasks_blocked()
+            assert order == [0]
+            async with sequencer(1):
+                order.append(1)
+        assert order == [0, 1, 2]
+
+    assert explore(scenario).failure is None
+
+
+def test_an_error_in_the_strategy_is_not_lost() -> None:
+    class Broken:
+        def begin(self) -> bool:
+            return True
+
+        def pick(self, keys: object, last: object) -> int:
+            raise ZeroDivisionError("a strategy's own mistake")
+
+        def choose(self, count: int) -> int:
+            return 0
+
+        def end(self, picks: object, failed: bool) -> None: ...
+
+    with pytest.raises(ZeroDivisionError, match="a strategy's own mistake"):
+        explore(two_increments_that_pass, strategy=Broken())
+
+
+async def two_increments_that_pass() -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.lowlevel.checkpoint)
+        nursery.start_soon(trio.lowlevel.checkpoint)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, unittest.SkipTest])
+def test_an_interruption_is_no_finding(error: type[BaseException]) -> None:
+    calls = []
+
+    async def scenario() -> None:
+        calls.append(1)
+        await trio.lowlevel.checkpoint()
+        raise error
+
+    with pytest.raises(error) as caught:
+        explore(scenario)
+    assert len(calls) == 1
+    assert not getattr(caught.value, "__notes__", [])
+
+
+def test_an_error_in_a_nursery_stays_a_group() -> None:
+    async def fail() -> None:
+        raise LookupError("gone")
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        explore(scenario)
+    assert [type(error) for error in caught.value.exceptions] == [LookupError]
+
+
+@explored
+async def test_decorated_without_options() -> None:
+    await correct()
+
+
+@explored(schedules=3, strategy="random")
+async def test_decorated_with_options(request: pytest.FixtureRequest) -> None:
+    assert request.node.name == "test_decorated_with_options"
+    await trio.lowlevel.checkpoint()
+
+
+class TestUnittest(unittest.TestCase):
+    @explored(schedules=5)
+    async def test_a_method(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.assertIsInstance(self, TestUnittest)  # noqa: PT009
+
+
+@pytest.mark.parametrize("options", [{"schedules": 0}, {"max_steps": 0}, {"replay": "tr1-!"}])
+def test_arguments_that_mean_nothing(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"1 at least|is not a schedule"):
+        explore(correct, **options)  # type: ignore[arg-type]
+
+
+def test_a_bound_in_seconds() -> None:
+    result = explore(correct, schedules=1_000_000, seconds=0.05)
+    assert result.schedules < 1_000_000
