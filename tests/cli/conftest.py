@@ -19,6 +19,9 @@ COMMAND: Final = (sys.executable, "-m", "trioresource")
 HANDLERS: Final = '''
     """Handlers for the clusters of these tests."""
 
+    import logging
+    import os
+
     import trio
 
     from trioresource import ResourceHandler
@@ -66,6 +69,14 @@ HANDLERS: Final = '''
             raise RuntimeError("will not")
 
 
+    class Chatty(ResourceHandler):
+        """Logs a lot at once."""
+
+        async def online(self, scope):
+            for number in range(int(os.environ["LINES_TO_LOG"])):
+                logging.getLogger("chatty").warning("line %d %s", number, "." * 100)
+
+
     class BadOpen(ResourceHandler):
         async def open(self):
             raise RuntimeError("can not be opened")
@@ -108,6 +119,13 @@ class Running:
         return self.process.returncode, errors
 
 
+if TYPE_CHECKING:
+    # What the fixtures below give.
+    Call = Callable[..., tuple[int, str, str]]
+    ClusterFile = Callable[[str], str]
+    Start = Callable[..., Running]
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Where the cluster files are: another directory than the current one."""
@@ -118,7 +136,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cluster_file(directory: Path) -> Callable[[str], str]:
+def cluster_file(directory: Path) -> ClusterFile:
     """Writes a cluster file, ``TYPE:`` standing for the module of the handlers."""
 
     def write(text: str) -> str:
@@ -130,7 +148,7 @@ def cluster_file(directory: Path) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """Starts the command, and does not leave it running."""
     started: list[Running] = []
 
@@ -145,7 +163,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
-def call(start: Callable[..., Running]) -> Callable[..., tuple[int, str, str]]:
+def call(start: Start) -> Call:
     """Runs the command to its end: status, standard output, standard error."""
 
     def run(*arguments: str, **environment: str) -> tuple[int, str, str]:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from trioresource.cli.main import ExitStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from .conftest import Call, ClusterFile
 
-    Call = Callable[..., tuple[int, str, str]]
 
 GOOD = """
     [cluster]
@@ -40,7 +39,7 @@ WRONG = """
 """
 
 
-def test_the_order(call: Call, cluster_file: Callable[[str], str]) -> None:
+def test_the_order(call: Call, cluster_file: ClusterFile) -> None:
     file = cluster_file(GOOD)
     assert call("check", file) == (
         0,
@@ -54,7 +53,7 @@ def test_the_order(call: Call, cluster_file: Callable[[str], str]) -> None:
     )
 
 
-def test_the_order_as_json(call: Call, cluster_file: Callable[[str], str]) -> None:
+def test_the_order_as_json(call: Call, cluster_file: ClusterFile) -> None:
     file = cluster_file(GOOD)
     status, out, _ = call("check", file, "--json")
     assert status == 0
@@ -67,7 +66,7 @@ def test_the_order_as_json(call: Call, cluster_file: Callable[[str], str]) -> No
     }
 
 
-def test_all_mistakes(call: Call, cluster_file: Callable[[str], str]) -> None:
+def test_all_mistakes(call: Call, cluster_file: ClusterFile) -> None:
     file = cluster_file(WRONG)
     status, out, _ = call("check", file)
     assert status == ExitStatus.CLUSTER_FILE
@@ -85,7 +84,7 @@ def test_all_mistakes(call: Call, cluster_file: Callable[[str], str]) -> None:
         assert mistake.startswith(f"  {file}{expected}")
 
 
-def test_all_mistakes_as_json(call: Call, cluster_file: Callable[[str], str]) -> None:
+def test_all_mistakes_as_json(call: Call, cluster_file: ClusterFile) -> None:
     status, out, _ = call("check", cluster_file(WRONG), "--json")
     assert status == ExitStatus.CLUSTER_FILE
     assert [one["line"] for one in json.loads(out)["mistakes"]] == [3, 4, 8]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from .conftest import ClusterFile
+
 # Only the terminal of a session sends it signals when keys are pressed or it is closed.
 # Whoever runs the tests may ignore SIGHUP (nohup), and that is inherited.
 TAKE_TERMINAL: Final = (
@@ -36,7 +38,7 @@ class Terminal:
     def __init__(self, *arguments: str, cwd: Path, rows: int = 30) -> None:
         self._descriptor, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 140, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color"}
+        environment = {**os.environ, "TERM": "xterm-256color", "LINES_TO_LOG": "5000"}
         for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
             environment.pop(name, None)
         self.process = subprocess.Popen(
@@ -100,7 +102,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
         one.close()
 
 
-def test_the_table(terminal: Callable[..., Terminal], cluster_file: Callable[[str], str]) -> None:
+def test_the_table(terminal: Callable[..., Terminal], cluster_file: ClusterFile) -> None:
     file = """
         [cluster]
         name = "table"
@@ -136,9 +138,7 @@ def test_the_table(terminal: Callable[..., Terminal], cluster_file: Callable[[st
     assert "\x1b[?25h" in shown.drawn  # The cursor is back.
 
 
-def test_what_does_not_fit(
-    terminal: Callable[..., Terminal], cluster_file: Callable[[str], str]
-) -> None:
+def test_what_does_not_fit(terminal: Callable[..., Terminal], cluster_file: ClusterFile) -> None:
     """Those that are not online are shown first then, and the rest is counted."""
     names = [f"good{number}" for number in range(20)]
     file = "".join(f'[resources.{name}]\ntype = "TYPE:Good"\n' for name in names)
@@ -152,7 +152,7 @@ def test_what_does_not_fit(
 
 
 def test_a_second_ctrl_c_terminates(
-    terminal: Callable[..., Terminal], cluster_file: Callable[[str], str]
+    terminal: Callable[..., Terminal], cluster_file: ClusterFile
 ) -> None:
     shown = terminal("run", cluster_file('[resources.a]\ntype = "TYPE:Stays"\n'))
     shown.until("1 of 1 online")
@@ -163,9 +163,7 @@ def test_a_second_ctrl_c_terminates(
     assert shown.drawn.rstrip().endswith("terminated by SIGINT")
 
 
-def test_plain_on_a_terminal(
-    terminal: Callable[..., Terminal], cluster_file: Callable[[str], str]
-) -> None:
+def test_plain_on_a_terminal(terminal: Callable[..., Terminal], cluster_file: ClusterFile) -> None:
     shown = terminal(
         "run", cluster_file('[resources.a]\ntype = "TYPE:Good"\n'), "--plain", "--for", "0.2"
     )
@@ -175,7 +173,7 @@ def test_plain_on_a_terminal(
 
 
 def test_a_halted_terminal_does_not_hold_up_the_cluster(
-    terminal: Callable[..., Terminal], cluster_file: Callable[[str], str], tmp_path: Path
+    terminal: Callable[..., Terminal], cluster_file: ClusterFile, tmp_path: Path
 ) -> None:
     """Nothing is read from the terminal, so that it fills up; signals are obeyed all the same."""
     file = f"""
@@ -191,8 +189,28 @@ def test_a_halted_terminal_does_not_hold_up_the_cluster(
     assert shown.process.wait(30) == 0
 
 
+def test_a_halted_terminal_and_log_lines(
+    terminal: Callable[..., Terminal], cluster_file: ClusterFile, tmp_path: Path
+) -> None:
+    """More is logged than the terminal takes while nothing is read from it."""
+    file = f"""
+        [resources.chatty]
+        type = "TYPE:Chatty"
+
+        [resources.a]
+        type = "trioresource.resources.process:Process"
+        properties = {{ command = ["sh", "-c", "echo up > {tmp_path}/fifo; sleep 1000"] }}
+        depends_on = "chatty"
+    """
+    os.mkfifo(tmp_path / "fifo")
+    shown = terminal("run", cluster_file(file))
+    assert (tmp_path / "fifo").read_text() == "up\n"
+    shown.process.send_signal(signal.SIGTERM)
+    assert shown.process.wait(30) == 0
+
+
 def test_a_closed_terminal_ends_it_in_order(
-    terminal: Callable[..., Terminal], cluster_file: Callable[[str], str], tmp_path: Path
+    terminal: Callable[..., Terminal], cluster_file: ClusterFile, tmp_path: Path
 ) -> None:
     file = f"""
         [resources.a]

@@ -6,18 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from trioresource.cli.main import ExitStatus, main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from .conftest import Call, ClusterFile, Start
 
-def test_help_names_every_exit_status(call: Callable[..., tuple[int, str, str]]) -> None:
+
+def test_help_names_every_exit_status(call: Call) -> None:
     for arguments in (["--help"], ["run", "--help"]):
         status, out, _ = call(*arguments)
         assert status == 0
@@ -25,7 +26,7 @@ def test_help_names_every_exit_status(call: Callable[..., tuple[int, str, str]])
             assert f"{number.value}: " in out
 
 
-def test_version(call: Callable[..., tuple[int, str, str]]) -> None:
+def test_version(call: Call) -> None:
     status, out, errors = call("--version")
     assert (status, errors) == (0, "")
     assert out.replace(".", "").isdecimal()
@@ -72,7 +73,7 @@ def test_it_says_what_to_install(missing: str) -> None:
     assert "pip install 'trioresource[cli]'" in ran.stderr
 
 
-def test_a_reader_that_has_gone(cluster_file: Callable[[str], str]) -> None:
+def test_a_reader_that_has_gone(cluster_file: ClusterFile) -> None:
     outlet, inlet = os.pipe()
     os.close(outlet)
     command = [sys.executable, "-m", "trioresource", "check", cluster_file("")]
@@ -82,7 +83,7 @@ def test_a_reader_that_has_gone(cluster_file: Callable[[str], str]) -> None:
 
 
 def test_ctrl_c_while_modules_are_imported(
-    directory: Path, cluster_file: Callable[[str], str], start: Callable[..., Any]
+    directory: Path, cluster_file: ClusterFile, start: Start
 ) -> None:
     module = 'import time\nprint("importing", flush=True)\ntime.sleep(60)\n'
     (directory / "sleepy.py").write_text(module)

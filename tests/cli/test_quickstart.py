@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .conftest import Running
+    from .conftest import Start
 
 FILE = str(Path(__file__).parents[2] / "examples" / "quickstart.toml")
 
 
-def test_it_recovers_and_goes_down_in_order_twice_at_a_time(start: Callable[..., Running]) -> None:
+def test_it_recovers_and_goes_down_in_order_twice_at_a_time(start: Start) -> None:
     """Two runs side by side do not get in each other's way."""
     runs = [start("run", FILE, "--for", "6"), start("run", FILE, "--for", "6", "--json")]
     assert [run.end() for run in runs] == [(0, ""), (0, "")]

@@ -11,10 +11,10 @@ import pytest
 from trioresource.cli.main import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    Call = Callable[..., tuple[int, str, str]]
+    from .conftest import Call
+
 
 MODULE = '''
     from typing import Annotated

@@ -11,14 +11,10 @@ from typing import TYPE_CHECKING, Any
 from trioresource.cli.main import ExitStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from .conftest import Running
+    from .conftest import Call, ClusterFile, Start
 
-    Call = Callable[..., tuple[int, str, str]]
-    ClusterFile = Callable[[str], str]
-    Start = Callable[..., Running]
 
 PAIR = """
     [cluster]

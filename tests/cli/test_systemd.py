@@ -12,10 +12,9 @@ import pytest
 from trioresource.cli.systemd import ServiceManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from .conftest import Running
+    from .conftest import ClusterFile, Start
 
 FILE = """
     [resources.db]
@@ -48,8 +47,8 @@ def receive_until(found: socket.socket, message: str) -> list[str]:
 @pytest.mark.parametrize("abstract", [False, True])
 def test_a_run(
     abstract: bool,
-    start: Callable[..., Running],
-    cluster_file: Callable[[str], str],
+    start: Start,
+    cluster_file: ClusterFile,
     tmp_path: Path,
 ) -> None:
     path = str(tmp_path / "notify")
@@ -66,7 +65,7 @@ def test_a_run(
 
 
 def test_not_ready_before_all_has_settled(
-    start: Callable[..., Running], cluster_file: Callable[[str], str], tmp_path: Path
+    start: Start, cluster_file: ClusterFile, tmp_path: Path
 ) -> None:
     file = FILE + '\n    [resources.slow]\n    type = "TYPE:Slow"\n'
     path = str(tmp_path / "notify")

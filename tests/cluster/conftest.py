@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import attrs
 import pytest
@@ -14,11 +14,14 @@ from trioresource import (
     FailureReport,
     GroupStateChange,
     OnlineScope,
+    Properties,
     Resource,
     ResourceHandler,
     ResourceState,
+    RestartAction,
     RestartPolicy,
     StateChange,
+    dynamic,
     open_cluster,
     resource_type,
 )
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from trioresource import ClusterEvent
 
 RS: Final = ResourceState
+NEVER: Final = RestartPolicy(action=RestartAction.NONE)
 
 
 @attrs.define
@@ -105,6 +109,27 @@ class Part(ResourceHandler[Any]):
 
     def note(self, what: str) -> None:
         self.trace.append((self.name, what))
+
+
+class ServerProperties(Properties):
+    port: int = 80
+    size: Annotated[int, dynamic] = 1
+    limit: Annotated[int, dynamic] = 1
+
+
+class Server(ResourceHandler[ServerProperties]):
+    """Notes the sizes it had and got; some it can not take."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    async def online(self, scope: OnlineScope) -> int:
+        return self.properties.port
+
+    def properties_changed(self, previous: ServerProperties) -> None:
+        self.told.append((previous.size, self.properties.size))
+        if self.properties.size == 13:
+            raise ValueError("unlucky")
 
 
 class Shop:

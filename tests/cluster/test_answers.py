@@ -1,4 +1,4 @@
-"""What online(), offline() and the waiting functions answer, and when."""
+"""What online(), offline(), terminate() and fail() answer, and when."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from trioresource import (
     NodePaused,
     OnlineFailed,
     ProviderFailed,
-    Resource,
     ResourceLocked,
     ResourceNotAvailable,
     ResourceState,
     ResourceStuck,
-    RestartAction,
-    RestartPolicy,
 )
+
+from .conftest import NEVER
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from .conftest import Shop
 
 RS = ResourceState
-NEVER = RestartPolicy(action=RestartAction.NONE)
 
 
 async def test_online_at_once(shop: Shop, autojump_clock: MockClock) -> None:
@@ -308,64 +306,6 @@ async def test_offline_overtaken_by_online(shop: Shop, autojump_clock: MockClock
         await trio.testing.wait_all_tasks_blocked()
         assert await db.online() is RS.ONLINE
     assert answers == [RS.ONLINE]
-
-
-async def test_wait_online_waits_until_somebody_asks(shop: Shop, autojump_clock: MockClock) -> None:
-    db = await shop.add("db")
-    values: list[object] = []
-
-    async def wait() -> None:
-        values.append(await db.wait_online())
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(wait)
-        await trio.sleep(100)
-        assert values == []
-        await db.online()
-    assert values == ["db 1"]
-
-
-async def test_wait_online_survives_a_failure_in_the_instant_of_success(
-    shop: Shop, autojump_clock: MockClock
-) -> None:
-    for turn in range(10):
-        name = f"db{turn}"
-        db = await shop.add(name, online=1)
-        values: list[object] = []
-
-        async def wait(db: Resource = db, values: list[object] = values) -> None:
-            values.append(await db.wait_online())
-
-        await db.online()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(wait)
-            await db.wait_state(RS.ONLINE)
-            db.fail()
-        assert values in ([f"{name} 1"], [f"{name} 2"])
-
-
-async def test_wait_online_ends_with_the_cluster(shop: Shop, autojump_clock: MockClock) -> None:
-    db = await shop.add("db")
-
-    async def wait() -> None:
-        with pytest.raises(InvalidStateError, match="closing"):
-            await db.wait_online()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(wait)
-        await trio.testing.wait_all_tasks_blocked()
-        await shop.cluster.shut_down(10)
-    with pytest.raises(InvalidStateError, match="closing"):
-        await db.online()
-    with pytest.raises(InvalidStateError, match="closing"):
-        await shop.add("other")
-
-
-async def test_wait_state_can_ask_for_some_duration(shop: Shop, autojump_clock: MockClock) -> None:
-    db = await shop.add("db", crash_after=3.0)
-    await db.online()
-    assert await db.wait_state(RS.ONLINE, held_for=5) is RS.ONLINE
-    assert trio.current_time() == 3 + 0.5 + 5
 
 
 async def test_terminate_is_at_once(shop: Shop, autojump_clock: MockClock) -> None:

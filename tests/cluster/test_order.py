@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from trioresource import (
-    GroupState,
-    OnlineFailed,
-    ProviderFailed,
-    ResourceState,
-    RestartAction,
-    RestartPolicy,
-)
+from trioresource import GroupState, OnlineFailed, ProviderFailed, ResourceState
+
+from .conftest import NEVER
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
 
 RS = ResourceState
 GS = GroupState
-NEVER = RestartPolicy(action=RestartAction.NONE)
 
 
 async def test_providers_come_up_first_and_side_by_side(

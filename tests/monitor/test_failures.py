@@ -1,9 +1,8 @@
-"""Rule 5: failure detection is a channel; and polling."""
+"""Rule 5: how failures are found: tasks that end, signals, polling."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,71 +12,26 @@ import trio.testing
 from trioresource import (
     AttemptEnded,
     BackgroundCheck,
-    Deadlines,
     FailureReason,
-    FailureReport,
     FailureSignal,
     InvalidStateError,
-    OnlineFailed,
     OnlineScope,
     PollIntervals,
-    ProbeInconclusive,
-    Progress,
-    Report,
     ResourceHandler,
     ResourceMonitor,
     ResourceState,
-    StateChange,
-    open_monitor,
     resource_type,
     service,
 )
 
+from .conftest import Watched, answer, failures, start
+
 if TYPE_CHECKING:
     from trio.testing import MockClock
 
+    from .conftest import Drain
+
 RS = ResourceState
-Drain = Callable[[], list[Report]]
-
-
-class Watched(ResourceHandler[Any]):
-    """Answers checks as it is told, and counts them."""
-
-    def __init__(self) -> None:
-        self.looks: bool | Exception = True
-        self.alive: bool | Exception = True
-        self.looked: list[float] = []
-        self.asked: list[float] = []
-        self.seconds = 0.0
-
-    async def online(self, scope: OnlineScope) -> OnlineScope:
-        return scope
-
-    def looks_alive(self) -> bool:
-        self.looked.append(trio.current_time())
-        return _answer(self.looks)
-
-    async def is_alive(self) -> bool:
-        self.asked.append(trio.current_time())
-        await trio.sleep(self.seconds)
-        return _answer(self.alive)
-
-
-def _answer(answer: bool | Exception) -> bool:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def failures(reports: list[Report]) -> list[FailureReport]:
-    return [report for report in reports if isinstance(report, FailureReport)]
-
-
-async def start(monitor: ResourceMonitor, **options: Any) -> tuple[Any, Watched]:
-    hosted = await monitor.host("r", Watched, **options)
-    await hosted.online()
-    assert isinstance(hosted.handler, Watched)
-    return hosted, hosted.handler
 
 
 # --- background tasks ------------------------------------------------------------------
@@ -108,23 +62,6 @@ async def test_a_task_that_ends_is_a_failure(
     assert await hosted.online() is RS.ONLINE
 
 
-async def test_a_service_that_never_starts(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    async def early(*, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC124
-        raise LookupError("no such port")
-
-    async def returns(*, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC128
-        await trio.lowlevel.checkpoint()
-
-    one = await monitor.host("one", service(early))
-    with pytest.raises(OnlineFailed, match="online raised: LookupError: no such port"):
-        await one.online()
-    two = await monitor.host("two", service(returns))
-    with pytest.raises(OnlineFailed, match="online raised: RuntimeError"):
-        await two.online()
-
-
 async def test_a_task_may_end_while_going_offline(
     autojump_clock: MockClock, monitor: ResourceMonitor, drain: Drain
 ) -> None:
@@ -141,104 +78,6 @@ async def test_a_task_may_end_while_going_offline(
     await hosted.online()
     assert await hosted.offline() is RS.OFFLINE
     assert failures(drain()) == []
-
-
-async def test_a_crash_while_coming_online(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    async def crash() -> None:  # noqa: ASYNC124
-        raise ValueError("early")
-
-    class Crashes(ResourceHandler[Any]):
-        async def online(self, scope: OnlineScope) -> None:
-            scope.start_soon(crash)
-            await trio.sleep(10)
-
-    hosted = await monitor.host("r", Crashes)
-    with pytest.raises(OnlineFailed, match=r"a task crashed: .*ValueError: early"):
-        await hosted.online()
-    assert trio.current_time() == 0
-
-
-async def test_neighbours_never_notice(autojump_clock: MockClock, monitor: ResourceMonitor) -> None:
-    async def group() -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(boom)
-            nursery.start_soon(boom)
-            await trio.sleep_forever()
-
-    async def boom() -> None:
-        await trio.sleep(1)
-        raise ValueError
-
-    class Crashes(ResourceHandler[Any]):
-        async def online(self, scope: OnlineScope) -> None:
-            scope.start_soon(group)
-
-        async def terminate(self) -> None:
-            raise OSError
-
-        async def close(self) -> None:
-            raise OSError
-
-    good = await monitor.host("good", Watched)
-    bad = await monitor.host("bad", Crashes)
-    await good.online()
-    await bad.online()
-    await bad.wait_state(RS.FAILED)
-    await trio.sleep(100)
-    assert good.state is RS.ONLINE
-    assert good.epoch == 1
-
-
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("where", ["online", "task", "looks_alive", "is_alive", "terminate"])
-async def test_interrupts_take_the_monitor_down(
-    autojump_clock: MockClock, kind: type[BaseException], where: str
-) -> None:
-    events: list[str] = []
-
-    class Interrupts(ResourceHandler[Any]):
-        async def online(self, scope: OnlineScope) -> None:
-            self.raise_at("online")
-            scope.start_soon(self.task)
-
-        async def task(self) -> None:
-            self.raise_at("task")
-            await trio.sleep_forever()
-
-        def looks_alive(self) -> bool:
-            self.raise_at("looks_alive")
-            return True
-
-        async def is_alive(self) -> bool:
-            self.raise_at("is_alive")
-            return where != "terminate"
-
-        async def terminate(self) -> None:
-            self.raise_at("terminate")
-
-        def raise_at(self, place: str) -> None:
-            if place == where:
-                raise kind
-
-    class Neighbour(ResourceHandler[Any]):
-        async def terminate(self) -> None:
-            events.append("neighbour terminated")
-
-        async def close(self) -> None:
-            events.append("neighbour closed")
-
-    with pytest.raises(BaseExceptionGroup) as caught:  # noqa: ASYNC401
-        async with open_monitor() as monitor:
-            neighbour = await monitor.host("n", Neighbour)
-            await neighbour.online()
-            hosted = await monitor.host("r", Interrupts)
-            hosted.begin_online()
-            await trio.sleep(1000)
-    matching = caught.value.subgroup(kind)
-    assert matching is not None
-    assert events == ["neighbour terminated", "neighbour closed"]
 
 
 # --- signals ---------------------------------------------------------------------------
@@ -337,57 +176,6 @@ async def test_a_signal_from_a_thread(drain: Drain, monitor: ResourceMonitor) ->
     assert answers == [True]
 
 
-async def test_reports_are_never_lost_and_never_block(
-    autojump_clock: MockClock, monitor: ResourceMonitor, drain: Drain
-) -> None:
-    """Nobody receives while a thousand resources fail."""
-
-    @resource_type("trusted", trust_signals=True)
-    class Trusted(Watched):
-        pass
-
-    for number in range(1000):
-        hosted = await monitor.host(f"r{number}", Trusted)
-        await hosted.online()
-        hosted.value.report_failure("dead")
-    found = failures(drain())
-    assert [one.resource for one in found] == [f"r{number}" for number in range(1000)]
-
-
-async def test_progress_may_be_left_out_when_nobody_listens(
-    autojump_clock: MockClock, monitor: ResourceMonitor, drain: Drain
-) -> None:
-    class Chatty(Watched):
-        async def online(self, scope: OnlineScope) -> OnlineScope:
-            for number in range(20_000):
-                assert scope.report_progress(str(number))
-            return scope
-
-    hosted = await monitor.host("r", Chatty)
-    await hosted.online()
-    hosted.fail("for the test")
-    reports = drain()
-    assert len([one for one in reports if isinstance(one, Progress)]) < 10_001
-    assert len(failures(reports)) == 1
-
-
-async def test_a_closed_receiver_harms_nobody(autojump_clock: MockClock) -> None:
-    async with open_monitor() as monitor:
-        hosted = await monitor.host("r", Watched)
-        monitor.reports.close()
-        assert await hosted.online() is RS.ONLINE
-        hosted.fail("for the test")
-        assert hosted.state is RS.FAILED
-
-
-async def test_the_channel_ends_with_the_monitor(autojump_clock: MockClock) -> None:
-    async with open_monitor() as monitor:
-        hosted = await monitor.host("r", Watched)
-        await hosted.online()
-    reports = [report async for report in monitor.reports]
-    assert [one.new for one in reports if isinstance(one, StateChange)][-1] is RS.OFFLINE
-
-
 async def test_failing_on_request(
     autojump_clock: MockClock, monitor: ResourceMonitor, drain: Drain
 ) -> None:
@@ -472,28 +260,6 @@ async def test_is_alive_false_is_a_failure(
     assert handler.asked == pytest.approx([60])
 
 
-async def test_a_probe_that_could_not_run_is_no_failure(
-    autojump_clock: MockClock, monitor: ResourceMonitor, drain: Drain
-) -> None:
-    hosted, handler = await start(monitor)
-    handler.alive = OSError("no route")
-    await trio.sleep(200)
-    assert hosted.state is RS.ONLINE
-    assert len([one for one in drain() if isinstance(one, ProbeInconclusive)]) == 3
-    assert hosted.statistics().inconclusive_calls == 3
-
-
-async def test_a_probe_that_hangs_is_a_failure(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    hosted, handler = await start(monitor, deadlines=Deadlines(deadlock=20))
-    handler.seconds = 1e6
-    await hosted.wait_state(RS.FAILED)
-    assert trio.current_time() == pytest.approx(80)
-    assert hosted.last_failure is not None
-    assert hosted.last_failure.reason is FailureReason.PROBE_HUNG
-
-
 async def test_n_of_m(autojump_clock: MockClock, monitor: ResourceMonitor) -> None:
     poll = PollIntervals(is_alive=10, failures=2, window=3)
     hosted, handler = await start(monitor, poll=poll)
@@ -506,17 +272,6 @@ async def test_n_of_m(autojump_clock: MockClock, monitor: ResourceMonitor) -> No
         await trio.sleep(10)
     assert hosted.state is RS.FAILED
     assert str(hosted.last_failure) == "is_alive answered no: 2 of the last 3 times"
-
-
-async def test_one_probe_at_a_time(autojump_clock: MockClock, monitor: ResourceMonitor) -> None:
-    """What is asked for during a probe is asked once more after it."""
-    hosted, handler = await start(monitor)
-    handler.seconds = 1
-    for _ in range(5):
-        hosted.value.report_failure("hm")
-        await trio.sleep(0.1)
-    await trio.sleep(10)
-    assert handler.asked == pytest.approx([0, 1])
 
 
 async def test_a_failure_source_of_its_own_ends_looks_alive_polling_only(
@@ -582,7 +337,7 @@ async def test_background_check(autojump_clock: MockClock, monitor: ResourceMoni
 
         async def ping(self) -> bool:
             await trio.sleep(8)
-            return _answer(self.alive)
+            return answer(self.alive)
 
         async def is_alive(self) -> bool:
             return self.check.verdict()
@@ -620,30 +375,3 @@ async def test_a_stale_verdict_is_none(autojump_clock: MockClock) -> None:
         with pytest.raises(TimeoutError, match="no answer of the background check for 11"):
             check.verdict()
         nursery.cancel_scope.cancel()
-
-
-async def test_maintenance_mutes_bad_answers(
-    autojump_clock: MockClock, monitor: ResourceMonitor, drain: Drain
-) -> None:
-    hosted, handler = await start(monitor)
-    hosted.set_maintenance(True)
-    handler.alive = False
-    hosted.value.report_failure("somebody pulled the plug")
-    await trio.sleep(200)
-    assert hosted.state is RS.ONLINE
-    assert failures(drain()) == []
-    hosted.set_maintenance(False)
-    await hosted.wait_state(RS.FAILED)
-    assert str(hosted.last_failure).endswith("somebody pulled the plug")
-
-
-async def test_the_end_of_maintenance_checks(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    hosted, handler = await start(monitor)
-    hosted.set_maintenance(True)
-    handler.alive = False
-    await trio.sleep(1)
-    hosted.set_maintenance(False)
-    await hosted.wait_state(RS.FAILED)
-    assert trio.current_time() == pytest.approx(1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
-from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,12 +26,11 @@ from trioresource import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
-
     from trio.testing import MockClock
 
+    from .conftest import Drain
+
 RS = ResourceState
-Drain = Callable[[], list[Report]]
 
 
 class Slow(ResourceHandler[Any]):
@@ -282,84 +279,6 @@ async def test_failure_after_the_answer_was_pending(
     assert await hosted.online() is RS.ONLINE_PENDING
     await hosted.wait_state(RS.FAILED)
     assert str(hosted.last_failure) == "online raised: ValueError"
-
-
-async def test_what_was_entered_is_left_in_reverse_order_in_the_same_task(
-    autojump_clock: MockClock,
-    monitor: ResourceMonitor,
-) -> None:
-    events: list[str] = []
-    tasks: list[trio.lowlevel.Task] = []
-
-    @asynccontextmanager
-    async def entered(name: str) -> AsyncGenerator[str, None]:
-        tasks.append(trio.lowlevel.current_task())
-        async with trio.open_nursery():
-            events.append(f"enter {name}")
-            try:
-                yield name
-            finally:
-                events.append(f"leave {name}")
-                tasks.append(trio.lowlevel.current_task())
-
-    @contextmanager
-    def plain() -> Iterator[str]:
-        events.append("enter plain")
-        yield "plain"
-        events.append("leave plain")
-
-    class Enters(ResourceHandler[Any]):
-        async def online(self, scope: OnlineScope) -> list[str]:
-            first = await scope.enter(entered("first"))
-            scope.start_soon(self.task)
-            second = await scope.enter(plain())
-            return [first, second]
-
-        async def task(self) -> None:
-            events.append("task")
-            try:
-                await trio.sleep_forever()
-            finally:
-                events.append("task ends")
-
-        async def offline(self, scope: OnlineScope) -> None:
-            await scope.enter(entered("third"))
-            events.append("offline")
-
-    hosted = await monitor.host("r", Enters)
-    await hosted.online()
-    assert hosted.value == ["first", "plain"]
-    await trio.testing.wait_all_tasks_blocked()
-    assert await hosted.offline() is RS.OFFLINE
-    # The task may begin at any checkpoint after it was started.
-    events.remove("task")
-    assert events == [
-        "enter first",
-        "enter plain",
-        "enter third",
-        "offline",
-        "leave third",
-        "leave plain",
-        "task ends",
-        "leave first",
-    ]
-    assert all(task is tasks[0] for task in tasks)
-
-
-async def test_entering_from_another_task_is_refused(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    class Enters(ResourceHandler[Any]):
-        async def online(self, scope: OnlineScope) -> None:
-            scope.start_soon(self.task, scope)
-
-        async def task(self, scope: OnlineScope) -> None:
-            await scope.enter(trio.CancelScope())
-
-    hosted = await monitor.host("r", Enters)
-    hosted.begin_online()
-    await hosted.wait_state(RS.FAILED)
-    assert "must be left in the task that entered it" in str(hosted.last_failure)
 
 
 async def test_a_scope_of_the_handlers_own_may_end_the_attempt(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,10 +15,8 @@ from trioresource import (
     Deadlines,
     FailureReason,
     FailureReport,
-    OfflineFailed,
     OnlineFailed,
     OnlineScope,
-    Report,
     ResourceHandler,
     ResourceMonitor,
     ResourceNotAvailable,
@@ -30,67 +26,14 @@ from trioresource import (
     open_monitor,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+from .conftest import Recorder, recorder
 
+if TYPE_CHECKING:
     from trio.testing import MockClock
 
+    from .conftest import Drain
+
 RS = ResourceState
-Drain = Callable[[], list[Report]]
-
-
-class Recorder(ResourceHandler[Any]):
-    """Notes what happens to it; each entry point takes the time it is given."""
-
-    def __init__(self, **seconds: float) -> None:
-        self.seconds = seconds
-        self.events: list[str] = []
-
-    async def step(self, name: str) -> None:
-        self.events.append(name)
-        try:
-            await trio.sleep(self.seconds.get(name, 0))
-        except trio.Cancelled:
-            self.events.append(f"{name} cancelled")
-            raise
-
-    @asynccontextmanager
-    async def held(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            with trio.move_on_after(1, shield=True):
-                await trio.sleep(self.seconds.get("leave", 0))
-            self.events.append("left")
-
-    async def open(self) -> None:
-        await self.step("open")
-
-    async def online(self, scope: OnlineScope) -> None:
-        await scope.enter(self.held())
-        await self.step("online")
-
-    async def offline(self, scope: OnlineScope) -> None:
-        await self.step("offline")
-
-    async def is_alive(self) -> bool:
-        await self.step("is_alive")
-        return True
-
-    async def control(self, code: str, argument: Any = None) -> str:
-        await self.step("control")
-        return "done"
-
-    async def terminate(self) -> None:
-        await self.step("terminate")
-
-    async def close(self) -> None:
-        await self.step("close")
-
-
-def recorder(hosted: Any) -> Recorder:
-    assert isinstance(hosted.handler, Recorder)
-    return hosted.handler
 
 
 async def test_beside_online(
@@ -284,62 +227,6 @@ async def test_stuck_attempt_is_named_refused_and_forgiven(
     release.set()
 
 
-async def test_swallowed_cancellation_does_not_keep_it_alive(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    class Swallows(Recorder):
-        async def online(self, scope: OnlineScope) -> None:
-            try:
-                await trio.sleep(10)
-            except trio.Cancelled:  # noqa: ASYNC103
-                self.events.append("swallowed")
-
-    hosted = await monitor.host("r", Swallows)
-    await hosted.online()
-    await hosted.terminate()
-    assert hosted.state is RS.OFFLINE
-    assert recorder(hosted).events == ["open", "swallowed", "terminate"]
-
-
-async def test_cleanup_that_raises_is_reported(
-    autojump_clock: MockClock, monitor: ResourceMonitor, drain: Drain
-) -> None:
-    @asynccontextmanager
-    async def bad() -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            raise OSError("can not close")
-
-    class Raises(Recorder):
-        async def online(self, scope: OnlineScope) -> None:
-            await scope.enter(bad())
-
-    hosted = await monitor.host("r", Raises)
-    await hosted.online()
-    await hosted.terminate()
-    assert hosted.state is RS.FAILED
-    assert str(hosted.last_failure) == "clean-up raised: OSError: can not close"
-    assert recorder(hosted).events == ["open", "terminate"]
-    await hosted.online()
-    with pytest.raises(OfflineFailed, match="clean-up raised"):
-        await hosted.offline()
-    assert len([one for one in drain() if isinstance(one, FailureReport)]) == 2
-
-
-async def test_terminate_that_raises(autojump_clock: MockClock, monitor: ResourceMonitor) -> None:
-    class Raises(Recorder):
-        async def terminate(self) -> None:
-            raise OSError("will not go")
-
-    hosted = await monitor.host("r", Raises)
-    await hosted.online()
-    await hosted.terminate()
-    assert hosted.state is RS.FAILED
-    assert str(hosted.last_failure) == "terminate raised: OSError: will not go"
-    assert await hosted.online() is RS.ONLINE
-
-
 async def test_terminate_that_hangs_is_bounded(
     autojump_clock: MockClock, monitor: ResourceMonitor
 ) -> None:
@@ -350,45 +237,6 @@ async def test_terminate_that_hangs_is_bounded(
     assert hosted.last_failure is not None
     assert hosted.last_failure.reason is FailureReason.TERMINATE_TIMEOUT
     assert not hosted.statistics().stuck
-    assert hosted.is_ended
-
-
-async def test_terminate_that_swallows_its_bound_is_stuck(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    release = trio.Event()
-
-    class Clings(Recorder):
-        async def terminate(self) -> None:
-            with trio.CancelScope(shield=True):
-                await release.wait()
-
-    hosted = await monitor.host("r", Clings)
-    await hosted.online()
-    with pytest.raises(ResourceStuck):
-        await hosted.terminate()
-    assert trio.current_time() == pytest.approx(60)
-    release.set()
-    await trio.testing.wait_all_tasks_blocked()
-    assert hosted.is_ended
-
-
-async def test_cleanup_that_hangs_while_going_offline_fails_it(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    class Hangs(Recorder):
-        @asynccontextmanager
-        async def held(self) -> AsyncGenerator[None, None]:
-            yield
-            await trio.sleep_forever()
-
-    hosted = await monitor.host("r", Hangs)
-    await hosted.online()
-    assert await hosted.offline() is RS.OFFLINE_PENDING
-    await hosted.wait_state(RS.FAILED)
-    assert trio.current_time() == pytest.approx(30)
-    await trio.testing.wait_all_tasks_blocked()
-    assert recorder(hosted).events[-1] == "terminate"
     assert hosted.is_ended
 
 
@@ -514,40 +362,3 @@ async def test_a_thread_can_ask_whether_it_was_terminated() -> None:
         await hosted.terminate()
         assert hosted.is_ended
     assert True not in rounds
-
-
-async def test_nothing_is_left_when_the_block_is_cancelled() -> None:
-    handlers: list[Recorder] = []
-
-    def make() -> Recorder:
-        handlers.append(Recorder(online=0 if len(handlers) % 2 else 10, leave=0.2))
-        return handlers[-1]
-
-    with trio.CancelScope() as scope:
-        async with open_monitor() as monitor:
-            for number in range(4):
-                hosted = await monitor.host(f"r{number}", make)
-                hosted.begin_online()
-            await trio.testing.wait_all_tasks_blocked()
-            scope.cancel()
-            await trio.sleep_forever()
-    assert scope.cancelled_caught
-    assert [one.events[-3:] for one in handlers] == [["left", "terminate", "close"]] * 4
-
-
-async def test_a_stuck_resource_holds_the_block_no_longer_than_it_clings(
-    autojump_clock: MockClock,
-) -> None:
-    class Clings(ResourceHandler[Any]):
-        async def online(self, scope: OnlineScope) -> None:
-            scope.start_soon(self.cling)
-
-        async def cling(self) -> None:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(45)
-
-    async with open_monitor() as monitor:
-        hosted = await monitor.host("r", Clings)
-        await hosted.online()
-        await trio.testing.wait_all_tasks_blocked()
-    assert trio.current_time() == pytest.approx(45)

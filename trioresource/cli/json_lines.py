@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..model.events import ClusterEvent
     from .reporter import Ending, Writer
-    from .view import View
+    from .view import ResourceEvent, View
 
 
 @final
@@ -100,15 +100,7 @@ class JsonReporter:
         at = round(time - self._view.start, 6)
         return json.dumps({"time": at, "event": kind, **keys}) + "\n"
 
-    def _keys(
-        self,
-        event: StateChange
-        | FailureReport
-        | RecoveryPlanned
-        | Progress
-        | ProbeInconclusive
-        | AttemptStuck,
-    ) -> tuple[str, dict[str, Any]]:
+    def _keys(self, event: ResourceEvent) -> tuple[str, dict[str, Any]]:
         match event:
             case StateChange():
                 keys = {"old": event.old.value, "new": event.new.value, "detail": event.detail}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..model.events import ClusterEvent
     from .reporter import Ending, Writer
-    from .view import View
+    from .view import ResourceEvent, View
 
 
 @final
@@ -74,15 +74,7 @@ class PlainReporter:
             return self._stamped(event.time, f"[{event.group}]", what)
         return self._stamped(event.time, event.resource, self._what(event))
 
-    def _what(
-        self,
-        event: StateChange
-        | FailureReport
-        | RecoveryPlanned
-        | Progress
-        | ProbeInconclusive
-        | AttemptStuck,
-    ) -> str:
+    def _what(self, event: ResourceEvent) -> str:
         row = self._view.rows[event.resource]
         match event:
             case StateChange():

@@ -57,6 +57,17 @@ class Reporter(Protocol):
         ...
 
 
+def write_all(descriptor: int, text: str) -> None:
+    """Write all of a text to a descriptor, past every buffer; blocks while nobody reads.
+
+    Raises:
+        OSError: that is not possible any more (nobody reads it, the disk is full).
+    """
+    data = text.encode(errors="backslashreplace")
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
 @final
 class Writer:
     """Writes to a stream in a thread: its reader may stall, and the cluster must not.
@@ -81,12 +92,7 @@ class Writer:
             await trio.lowlevel.checkpoint()
             return
         try:
-            await trio.to_thread.run_sync(self._write, text, abandon_on_cancel=True)
+            await trio.to_thread.run_sync(write_all, self._descriptor, text, abandon_on_cancel=True)
         except OSError as error:
             self._lost = True
             _LOGGER.warning("what happens is no longer shown: %s", error.strerror)
-
-    def _write(self, text: str) -> None:
-        data = text.encode(errors="backslashreplace")
-        while data:
-            data = data[os.write(self._descriptor, data) :]

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import enum
-import logging
 import signal
 import sys
 from collections import deque
-from contextlib import contextmanager
-from logging.handlers import QueueHandler, QueueListener
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Final, final
 
 import trio
 from rich.console import Console
-from rich.logging import RichHandler
 
 from ..cluster import open_cluster
 from ..errors import ConfigError, TrioResourceError
@@ -23,6 +18,7 @@ from ..model.states import DesiredState, ResourceState
 from ..registry import load_cluster_file
 from .json_lines import JsonReporter
 from .live import LiveReporter
+from .log import log_lines
 from .main import ExitStatus
 from .plain import PlainReporter
 from .reporter import Ending, Reporter, Writer
@@ -31,7 +27,6 @@ from .view import View
 from .words import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from ..cluster import Cluster, Subscription
@@ -77,34 +72,13 @@ def run_file(file: Path, *, seconds: float | None, mode: Mode) -> int:
     console = Console()
     live = mode is Mode.AUTOMATIC and sys.stdout.isatty() and not console.is_dumb_terminal
     try:
-        with _logging(console if live else None), ServiceManager() as manager:
+        with log_lines(console if live else None), ServiceManager() as manager:
             return trio.run(_run, config, seconds, manager, mode, console if live else None)
     except BaseExceptionGroup as group:
         # Ctrl-C before signals are obeyed, wrapped by Trio's nurseries.
         if group.split(KeyboardInterrupt)[1] is None:
             raise KeyboardInterrupt from None
         raise
-
-
-@contextmanager
-def _logging(console: Console | None) -> Iterator[None]:
-    """Log to standard error, or above the table, in a thread of its own."""
-    handler: logging.Handler
-    if console is None:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    else:
-        handler = RichHandler(console=console, show_path=False, show_time=False)
-    queue: SimpleQueue[Any] = SimpleQueue()
-    listener = QueueListener(queue, handler)
-    root, inlet = logging.getLogger(), QueueHandler(queue)
-    root.addHandler(inlet)
-    listener.start()
-    try:
-        yield
-    finally:
-        root.removeHandler(inlet)
-        listener.stop()
 
 
 async def _run(

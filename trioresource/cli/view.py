@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Final, final
 import attrs
 
 from ..model.events import RecoveryPlanned
-from ..model.reports import FailureReport, Progress, StateChange
+from ..model.reports import AttemptStuck, FailureReport, ProbeInconclusive, Progress, StateChange
 from ..model.states import ResourceState
 from . import words
 
 if TYPE_CHECKING:
     from ..model.config import ClusterConfig, ResourceConfig
     from ..model.events import ClusterEvent, Missed
+
+ResourceEvent = (
+    StateChange | FailureReport | RecoveryPlanned | Progress | ProbeInconclusive | AttemptStuck
+)
+"""What a cluster may tell of one resource."""
 
 _RS = ResourceState
 _MOST_OUTAGES: Final = 1000
