@@ -75,8 +75,8 @@ def failing_schedule(seed: int) -> Schedule:
 
 
 @pytest.mark.parametrize("scenario", [processes, threads])
-def test_the_outside_is_under_control(scenario: object) -> None:
-    assert explore(scenario, strategy="random", schedules=4).failure is None  # type: ignore[arg-type]
+def test_the_outside_is_under_control(scenario: Callable[[], Awaitable[None]]) -> None:
+    assert explore(scenario, strategy="random", schedules=4).failure is None
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -104,7 +104,7 @@ def preemptions_of(order: str, finished_by: dict[str, int]) -> int:
 @pytest.mark.parametrize("bound", [0, 1, 2])
 def test_a_bound_on_preemptions_is_exact(bound: int) -> None:
     lengths = (3, 3, 2)
-    sizes = dict(zip("abc", lengths, strict=True))
+    sizes: dict[str, int] = dict(zip("abc", lengths, strict=True))
     everything = interleavings("exhaustive", lengths, 100_000)
     bounded = interleavings(f"exhaustive:{bound}", lengths, 100_000)
     # The last step of a task ends it, and the nursery's task then comes in between for

@@ -16,9 +16,11 @@ Processes = list[FakeProcess]
 
 @contextlib.asynccontextmanager
 async def processes() -> AsyncIterator[Processes]:
+    await trio.lowlevel.checkpoint()
     with no_leaks():
         started: Processes = []
         yield started
+    await trio.lowlevel.checkpoint()
 
 
 async def kill_all(started: Processes) -> None:
@@ -155,9 +157,9 @@ def test_cancellation_and_schedules_together() -> None:
     async def check(slot: Slot) -> None:
         assert slot.waiting >= 0, "given back what it never had"
 
-    with pytest.raises(ExceptionGroup) as caught:
+    what = pytest.RaisesExc(AssertionError, match="given back what it never had")
+    with pytest.RaisesGroup(what):
         sweep(operation, setup=beside_another, check=check, schedules=20)
-    assert "given back what it never had" in str(caught.value.exceptions[0])
 
 
 def test_the_token_knows_where_it_was_cancelled() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final, Protocol, final
+from typing import TYPE_CHECKING, Final, final
 
 import outcome
 import trio
 
 from trioresource.testing.findings import Deadlock, Livelock, Uncontrolled
+from trioresource.testing.options import CLOCK, Cancellable, Deadline, Option
 from trioresource.testing.stacks import stacks, waits_for_idle
 
 if TYPE_CHECKING:
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from trioresource.testing.strategies import Strategy
     from trioresource.testing.tracing import Tracer
 
-__all__ = ["CLOCK", "Abandoned", "Cancellable", "Controller"]
-
-CLOCK: Final = "<clock>"
-"""The choice that the next deadline expires, though tasks could run."""
+__all__ = ["Abandoned", "Controller"]
 
 _UNWINDING_STEPS: Final = 10_000
 """A schedule that has failed gets so many steps to unwind before its tasks are closed."""
@@ -30,55 +28,6 @@ _UNWINDING_STEPS: Final = 10_000
 
 class Abandoned(BaseException):
     """Raised into a task that waits for ever, and not even cancellation ends."""
-
-
-class Option(Protocol):
-    """Something that can go next, and is no task."""
-
-    @property
-    def key(self) -> str:
-        """Its name, in angle brackets."""
-        ...
-
-    @property
-    def ready(self) -> bool:
-        """Whether it can go at this moment, and not only later."""
-        ...
-
-    def go(self) -> None:
-        """Let it happen."""
-        ...
-
-
-@final
-class Cancellable:
-    """A scope whose cancellation is a choice."""
-
-    ready: Final = True
-
-    def __init__(self, controller: Controller, scope: trio.CancelScope, task: str) -> None:
-        self.key: Final = f"<cancel {task}>"
-        self._controller = controller
-        self._scope = scope
-
-    def go(self) -> None:
-        """Cancel it."""
-        self._controller.cancellables.remove(self)
-        self._scope.cancel()
-
-
-@final
-class _Clock:
-    """The choice that the next deadline expires."""
-
-    key: Final = CLOCK
-
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
-        self.ready = True
-
-    def go(self) -> None:
-        self._controller.fire()
 
 
 @final
@@ -114,25 +63,25 @@ class Controller:
         self.live: Final[dict[trio.lowlevel.Task, GatedTask]] = {}
         self.main: GatedTask | None = None
         self.scope: trio.CancelScope | None = None
-        self.spawned = 0
+        self.spawned: int = 0
         self.system_children: Final[dict[str, int]] = {}
-        self.system_tasks = False
+        self.system_tasks: bool = False
         self.arrived: Final[list[GatedTask]] = []
         self._queue: list[GatedTask] = []
         self._settled = False
         self._deadline = inf
         self._held: Option | None = None
-        self._clock: Final = _Clock(self)
+        self._clock: Final = Deadline(self)
         self.cancellables: Final[list[Cancellable]] = []
         self.inbox: Inbox
         # What is called after each step.
         self._invariants: Final[list[Callable[[], object]]] = []
         self.interrupt: Callable[[GatedTask], None] | None = None
         """Is called when a task has gone; may cancel something."""
-        self.watched = False
+        self.watched: bool = False
         """Whether anything is called after each step."""
         # The record.
-        self.now = 0.0
+        self.now: float = 0.0
         self.last: str | None = None
         self.steps: Final[list[str]] = []
         self.picks: Final[list[tuple[int, int]]] = []
@@ -143,8 +92,8 @@ class Controller:
         # How it ended.
         self.failure: BaseException | None = None
         self.crashed: BaseException | None = None
-        self.released = False
-        self.given_up = False
+        self.released: bool = False
+        self.given_up: bool = False
         self._fenced = False
         self._unwinding = 0
 
@@ -275,6 +224,8 @@ class Controller:
             return inf
         if self.inbox.awaited:
             return self._await_outside()
+        if (ending := self.inbox.ending()) > 0:
+            return ending
         if self._deadline < inf:
             self._went(CLOCK)
             self.fire()
@@ -371,7 +322,7 @@ class Controller:
                 check()
             if self.interrupt is not None:
                 self.interrupt(gated)
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - nothing here is awaited
             self.abort(error)
 
 

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, final, overload
 
 import attrs
+import trio
 
 from trioresource.testing.exhaustive import Exhaustive
 from trioresource.testing.findings import Diverged
@@ -113,7 +114,13 @@ def explore(
         Uncontrolled: a task waits for something that no schedule controls.
         Diverged: the same decisions led to something else.
         ValueError: an argument is wrong.
+        RuntimeError: Trio runs in this thread already.
     """
+    if trio.lowlevel.in_trio_run():
+        raise RuntimeError(
+            "explore() runs Trio by itself, many times; call it from a function that is not"
+            " async, or decorate the async test by @explored() instead"
+        )
     explorer = _Explorer(
         scenario,
         settings=Settings(timers=timers, cancel=cancel, max_steps=max_steps),
@@ -183,7 +190,7 @@ def explored(test: Any = None, /, **options: Any) -> Any:
         explore(functools.partial(test, *args, **kwargs), **options)
 
     # What the pytest plugin knows such a test by, without importing this module.
-    explore_test._trioresource_explored = True  # type: ignore[attr-defined]
+    explore_test.__dict__["_trioresource_explored"] = True
     return explore_test
 
 

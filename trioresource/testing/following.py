@@ -26,13 +26,10 @@ class Replay:
     def __init__(self, picks: Iterable[int]) -> None:
         self._picks: Final = tuple(picks)
         self._position = 0
-        self.fits = True
-        """Whether every decision so far was one that could be taken."""
 
     def begin(self) -> bool:
         """From the start."""
         self._position = 0
-        self.fits = True
         return True
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
@@ -45,10 +42,7 @@ class Replay:
         self._position = position + 1
         if position >= len(self._picks):
             return 0
-        if self._picks[position] < count:
-            return self._picks[position]
-        self.fits = False
-        return 0
+        return self._picks[position] if self._picks[position] < count else 0
 
     def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
         """Nothing is learnt."""

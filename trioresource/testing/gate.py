@@ -69,10 +69,10 @@ class GatedTask:
         """Its place in the tree of tasks."""
         self.number: Final = number
         """How many were spawned before it."""
-        self.parked = False
-        self.delivered = False
+        self.parked: bool = False
+        self.delivered: bool = False
         """Whether the last thing it was sent was ``Cancelled``."""
-        self.steps = 0
+        self.steps: int = 0
         self.children: dict[str, int] = {}
 
     def send(self, value: Any) -> Any:
@@ -142,7 +142,7 @@ class Gate(trio.abc.Instrument):
         self.main: Final = main
         self.controller: Controller | None = None
         """Decides who goes next, while there is a schedule."""
-        self.free = False
+        self.free: bool = False
         """Whether tasks spawned at this moment are none of the scenario's."""
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
@@ -151,7 +151,7 @@ class Gate(trio.abc.Instrument):
             return
         try:
             self._admit(self.controller, task, task.parent_nursery.parent_task)
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - nothing here is awaited
             # Trio would write it to a log and go on without this instrument.
             self.controller.crash(error)
 

@@ -16,6 +16,7 @@ import outcome
 import trio
 
 from trioresource.testing.findings import Diverged
+from trioresource.testing.options import Option
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,20 +31,16 @@ _LATEST: Final = 30.0
 
 
 @final
-class Letter:
+class Letter(Option):
     """One wait for the outside, and what came of it."""
 
     def __init__(self, inbox: Inbox, key: str, task: trio.lowlevel.Task) -> None:
-        self.key: Final = key
+        super().__init__(key)
+        self.ready: bool = False
         self.inbox: Final = inbox
         self.result: outcome.Outcome[Any] | None = None
         self._task = task
         self._scope = trio.CancelScope()
-
-    @property
-    def ready(self) -> bool:
-        """Whether it has come."""
-        return self.result is not None
 
     async def fetch(self, wait: Callable[[], Awaitable[Any]]) -> None:
         """Await the outside, in a task that no schedule controls."""
@@ -53,9 +50,10 @@ class Letter:
                     self.result = outcome.Value(await wait())
                 except trio.Cancelled:
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: ASYNC103 - delivered to the waiting task
                     self.result = outcome.Error(error)
         finally:
+            self.ready = self.result is not None
             self.inbox.fetched(self)
 
     def go(self) -> None:
@@ -138,7 +136,7 @@ class Inbox:
     def fetched(self, letter: Letter) -> None:
         """A wait has ended."""
         self._fetching.remove(letter)
-        if not self._fetching and self._idle is not None:
+        if self._idle is not None:
             self._idle.set()
 
     def dispose(self, value: object) -> None:
@@ -189,6 +187,19 @@ class Inbox:
 
     async def settle(self) -> None:
         """Wait until the waits that nobody needs any more have ended."""
-        while len(self._fetching) > len([one for one in self.awaited if not one.ready]):
+        while self._given_up:
             self._idle = trio.Event()
             await self._idle.wait()
+
+    @property
+    def _given_up(self) -> int:
+        """How many waits go on that nobody needs any more."""
+        return len(self._fetching) - sum(not letter.ready for letter in self.awaited)
+
+    def ending(self) -> float:
+        """How long to wait for waits that nobody needs any more, in real seconds.
+
+        While they last, no time passes for the scenario, so that it can not depend on how
+        long they take.
+        """
+        return max(_LATEST - self.waited(), 0) if self._given_up else 0

@@ -28,6 +28,9 @@ _TRIO_THREAD: Final = "Trio"
 """How the threads that Trio keeps for the next call are named; they are nobody's. While one
 runs a function, it is named for that."""
 
+_SETTLING: Final = 60
+"""Virtual seconds: no time passes for the scenario as long as this is waited for."""
+
 _Channel = trio.MemorySendChannel[Any] | trio.MemoryReceiveChannel[Any]
 
 
@@ -79,7 +82,8 @@ class NoLeaks:
     ) -> None:
         controller = current()
         if controller is not None and error is None:
-            await controller.inbox.settle()
+            with trio.move_on_after(_SETTLING, shield=True):
+                await controller.inbox.settle()
         self.__exit__(kind, error, traceback)
 
 

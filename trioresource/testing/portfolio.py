@@ -30,13 +30,11 @@ class Portfolio:
     """
 
     def __init__(self, seed: object = 0) -> None:
-        self._members: Final[tuple[Strategy, ...]] = (
-            RandomWalk(seed),
-            PCT(2, seed),
-            POS(seed),
-            PCT(3, seed),
-            UniformWalk(seed),
-            PCT(1, seed),
+        # Every other turn is the uniform walk's, which finds most bugs soonest.
+        uniform = UniformWalk(seed)
+        others = (RandomWalk(seed), POS(seed), PCT(2, seed), PCT(3, seed))
+        self._members: Final[tuple[Strategy, ...]] = tuple(
+            member for other in others for member in (uniform, other)
         )
         self._turn = -1
 

@@ -85,10 +85,10 @@ class _Schedule:
 
     async def main(self) -> None:
         controller = self._controller
-        with trio.CancelScope() as controller.scope:
+        with trio.CancelScope() as controller.scope:  # noqa: ASYNC912 - the scenario may not wait
             try:
                 self.value = await self._scenario()
-            except BaseException as error:
+            except BaseException as error:  # noqa: ASYNC103 - reported; Cancelled is raised
                 # Once the controller has found something, what follows is its doing.
                 if controller.failure or controller.crashed or not is_finding(error):
                     raise
@@ -133,9 +133,10 @@ class _Bench:
         forget_fakes()
         raised: BaseException | None = None
         try:
-            async with trio.open_nursery() as nursery:
+            # A task of its own: this one is under nobody's control.
+            async with trio.open_nursery() as nursery:  # noqa: ASYNC112
                 nursery.start_soon(schedule.main)
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - judged, and raised, in outcome()
             raised = _single(error)
         await controller.inbox.close()
         return schedule.outcome(raised)

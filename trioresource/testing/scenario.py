@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from trioresource.testing.controller import Cancellable
+from trioresource.testing.options import Cancellable
 from trioresource.testing.running import current
 
 if TYPE_CHECKING:

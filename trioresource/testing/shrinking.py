@@ -54,7 +54,7 @@ class Shrinker:
         self._scenario: Final = scenario
         self._settings: Final = settings
         self._budget = budget
-        self.tried = 0
+        self.tried: int = 0
         """How many schedules were tried."""
 
     def shrink(self, failed: Run) -> Run:

@@ -97,7 +97,8 @@ def sweep(
     async def scenario() -> None:
         trial = _Trial(choose(range(_MOST)))
         trials.append(trial)
-        async with _nothing() if setup is None else setup() as value:
+        surroundings: Any = contextlib.nullcontext() if setup is None else setup()
+        async with surroundings as value:
             await trial.run(operation, value)
             if check is not None:
                 await check(value)
@@ -119,11 +120,6 @@ def sweep(
         raise
     points = {t.point.number: t.point for t in reversed(trials) if t.point is not None}
     return Sweep(tuple(points[number] for number in sorted(points)), result.schedules)
-
-
-@contextlib.asynccontextmanager
-async def _nothing() -> Any:
-    yield None
 
 
 @final

@@ -1,0 +1,69 @@
+"""Sixteen bugs, which the kit finds, and their mended twins, in which it finds nothing."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+from typing import TYPE_CHECKING
+
+import pytest
+
+from trioresource.testing import explore
+
+from .zoo import PRIMITIVES, ZOO
+
+if TYPE_CHECKING:
+    from .zoo import Scenario, Specimen
+
+EVERY = pytest.mark.parametrize("specimen", ZOO, ids=lambda specimen: specimen.name)
+SEEDS = 30
+BOUNDED = {"deep": "exhaustive:1"}
+"""Whose whole space is too large; for all others it is run."""
+
+
+def test_there_are_enough() -> None:
+    assert len(ZOO) >= 12
+
+
+@EVERY
+def test_auto_finds_the_bug_with_every_seed(specimen: Specimen) -> None:
+    needed = []
+    for seed in range(SEEDS):
+        result = explore(
+            specimen.bug,
+            schedules=1000,
+            seed=seed,
+            timers=specimen.timers,
+            cancel=specimen.cancel,
+            check=False,
+        )
+        assert result.failure is not None, f"seed {seed}: not in {result.schedules} schedules"
+        assert isinstance(result.failure.error, specimen.fails_with)
+        needed.append(result.schedules)
+    assert statistics.median(needed) <= 100
+
+
+@EVERY
+def test_no_false_alarm_in_the_mended_twin(specimen: Specimen) -> None:
+    run = functools.partial(
+        explore, specimen.mended, timers=specimen.timers, cancel=specimen.cancel
+    )
+    assert run(schedules=300).failure is None
+    result = run(strategy=BOUNDED.get(specimen.name, "exhaustive"), schedules=20_000)
+    assert result.exhausted
+    assert result.failure is None
+
+
+@pytest.mark.parametrize(("name", "scenario"), PRIMITIVES)
+def test_no_false_alarm_in_trios_own_primitives(name: str, scenario: Scenario) -> None:
+    result = explore(scenario, strategy="exhaustive", schedules=20_000)
+    assert result.exhausted
+    assert result.failure is None
+
+
+def test_the_deepest_bug_shrinks_to_one_preemption() -> None:
+    deep = next(specimen for specimen in ZOO if specimen.name == "deep")
+    for seed in range(3):
+        result = explore(deep.bug, schedules=3000, seed=seed, check=False)
+        assert result.failure is not None
+        assert result.failure.preemptions == 1

@@ -1,0 +1,33 @@
+"""What the zoo's specimens are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import attrs
+import trio
+
+Scenario: TypeAlias = Callable[[], Awaitable[None]]
+
+
+@attrs.frozen
+class Specimen:
+    """A concurrency bug, and the same program with the bug mended."""
+
+    name: str
+    bug: Scenario
+    """Fails in some schedules, and not in the plain one."""
+    mended: Scenario
+    """Fails in none."""
+    timers: bool = False
+    """Whether the bug needs a deadline that expires while tasks could run."""
+    cancel: bool = False
+    """Whether the bug needs a cancellation at the wrong moment."""
+    fails_with: type[BaseException] | tuple[type[BaseException], ...] = AssertionError
+
+
+async def steps(count: int) -> None:
+    """Work that takes so many turns, during any of which others may run."""
+    for _ in range(count):
+        await trio.lowlevel.checkpoint()
