@@ -19,15 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from ..model.reports import Report
+    from .clock import Clock, Lane
 
 # So many attempts at most wait for their first step. More than that at once would
 # hold up everything else for one long pass of the scheduler.
 _LAUNCH_LIMIT: Final = 16
 
 # When so many attempts wait to be started, the garbage collector waits until they have
-# been. It would look at all that is just being made, again and again, and a full collection
-# among tens of thousands of new tasks takes longer than an answer may be late.
+# been, and their callers were answered at the soft deadline. It would look at all that is
+# just being made, again and again, and a full collection among tens of thousands of new
+# tasks takes longer than an answer may be late.
 _BURST: Final = 512
+_ANSWERED: Final = 0.5
+"""Seconds after the last attempt's first step: the default soft deadline, and the answers."""
 
 # Progress is for people: when so many reports wait for a consumer, it is left out.
 _ROOM: Final = 10_000
@@ -39,6 +43,7 @@ class Home:
 
     __slots__ = (
         "_backlog",
+        "_calm",
         "_context",
         "_gc_postponed",
         "_reports",
@@ -47,7 +52,9 @@ class Home:
         "nursery",
     )
 
-    def __init__(self, nursery: trio.Nursery, reports: trio.MemorySendChannel[Report]) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, reports: trio.MemorySendChannel[Report], clock: Clock
+    ) -> None:
         self.nursery: trio.Nursery = nursery
         self._reports = reports
         self._context = contextvars.copy_context()
@@ -55,6 +62,7 @@ class Home:
         self._backlog: deque[tuple[Callable[[], Awaitable[object]], str]] = deque()
         self._unstepped = 0
         self._gc_postponed = False
+        self._calm: Lane[None] = clock.lane("calm", _ANSWERED, self._calmed)
 
     def start_soon(
         self,
@@ -75,9 +83,11 @@ class Home:
         """Start an attempt; its first thing is to call ``stepped``."""
         if self._unstepped >= _LAUNCH_LIMIT:
             self._backlog.append((fn, name))
-            if len(self._backlog) == _BURST and gc.isenabled():
-                self._gc_postponed = True
-                gc.disable()
+            if len(self._backlog) == _BURST:
+                self._calm.disarm(None)
+                if gc.isenabled():
+                    self._gc_postponed = True
+                    gc.disable()
         else:
             self._unstepped += 1
             self.start_soon(self.nursery, fn, name=name)
@@ -88,8 +98,11 @@ class Home:
         if self._backlog:
             fn, name = self._backlog.popleft()
             self.launch(fn, name)
-        else:
-            self.resume_gc()
+        elif self._gc_postponed:
+            self._calm.arm_if_clear(None)
+
+    def _calmed(self, _: None, due: float) -> None:
+        self.resume_gc()
 
     def resume_gc(self) -> None:
         """Let garbage be collected again, if a burst of starts has postponed that."""

@@ -259,7 +259,7 @@ async def _open_grouped(watchdog: float | None) -> AsyncGenerator[ResourceMonito
             timers.start_soon(clock.run, name="trioresource clock")
             if watchdog is not None:
                 nursery.start_soon(Watchdog(watchdog).run, name="trioresource watchdog")
-            monitor = ResourceMonitor(Home(nursery, send), clock, receive)
+            monitor = ResourceMonitor(Home(nursery, send, clock), clock, receive)
             try:
                 yield monitor
             finally:
