@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from benchmarks import cycle, memory, pending, polling, processes
+from benchmarks import cycle, explore, memory, pending, polling, processes
 from benchmarks.measure import FULL, QUICK
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Effort, Row
 
-BENCHMARKS: Final = {one.NAME: one for one in (cycle, polling, memory, pending, processes)}
+BENCHMARKS: Final = {one.NAME: one for one in (cycle, polling, memory, pending, processes, explore)}
 
 _LINE: Final = "  {:<44}{:>14}{:>14}{:>9}  {:<17}{:>6}  {}"
 

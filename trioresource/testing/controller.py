@@ -66,7 +66,7 @@ class Controller:
         self.spawned: int = 0
         self.system_children: Final[dict[str, int]] = {}
         self.system_tasks: bool = False
-        self._arrived: Final[list[GatedTask]] = []
+        self.arrived: Final[list[GatedTask]] = []
         self._queue: list[GatedTask] = []
         self._settled = False
         self._deadline = inf
@@ -109,7 +109,12 @@ class Controller:
             How long Trio may wait for the outside, in seconds.
         """
         self._deadline = deadline
-        self._admit()
+        if self.arrived:
+            # Trio resumes several tasks at once in an order that may be a set's.
+            if len(self.arrived) > 1:
+                self.arrived.sort(key=_number)
+            self._queue += self.arrived
+            self.arrived.clear()
         if self._queue:
             self._settled = False
             return self._decide()
@@ -119,51 +124,6 @@ class Controller:
             return 0
         self._settled = False
         return self._idle()
-
-    def arrive(self, gated: GatedTask) -> None:
-        """A task has been resumed; from now on it could go."""
-        gated.parked = True
-        self._arrived.append(gated)
-
-    def _admit(self) -> None:
-        # Trio resumes several tasks at once in an order that may be a set's.
-        if len(self._arrived) > 1:
-            self._arrived.sort(key=_number)
-        self._queue += self._arrived
-        self._arrived.clear()
-
-    def hurry(self, gated: GatedTask, *, again: bool) -> bool:
-        """A task has run until its next wait: let the next one go at once, if that is sure.
-
-        Trio would go round, and round again, before the next ``turn()``. Where nothing can
-        come in between, the decision then is the decision now, and Trio need not go round.
-
-        Args:
-            gated: the task.
-            again: whether it only lets others go first, and otherwise would go on.
-
-        Returns:
-            Whether somebody goes.
-        """
-        if self.released or self._timers or self.cancellables or self.inbox.busy:
-            return False
-        statistics = trio.lowlevel.current_statistics()
-        if statistics.seconds_to_next_deadline <= 0 or statistics.run_sync_soon_queue_size:
-            return False
-        if again:
-            self.arrive(gated)
-        elif trio.current_effective_deadline() == -inf:
-            # It is cancelled, and resumed as soon as it waits.
-            return False
-        self._admit()
-        if not self._queue:
-            return False
-        self._settled = False
-        try:
-            self._let_go(self._queue, ())
-        except BaseException as error:
-            self.crash(error)
-        return True
 
     def _decide(self) -> float:
         options: list[Option] = []
@@ -184,7 +144,7 @@ class Controller:
             if index < len(queue):
                 gated = queue.pop(index)
                 self._went(gated.key)
-                gated.go()
+                trio.lowlevel.reschedule(gated.task)
                 return 0
             option = options[index - len(queue)]
         # A replay waits for what its recording saw here.

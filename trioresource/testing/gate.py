@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import trio
-from outcome import Error, Outcome, Value
+from outcome import Error, Outcome
 
 from trioresource.testing.stacks import waits_outside
 
@@ -36,8 +36,6 @@ def _refuse(_: Callable[[], Any]) -> trio.lowlevel.Abort:
 # What blocks a task until it is rescheduled, and can not be cancelled: one message for
 # all of them, since it holds nothing of a task.
 _PARK: Final = trio.lowlevel.wait_task_rescheduled(_refuse).send(None)  # noqa: ASYNC105
-# What a task yields that wants to go on, but lets others go first.
-_AGAIN: Final = trio.lowlevel.cancel_shielded_checkpoint().send(None)  # noqa: ASYNC105
 
 _QUALIFIED: Final = re.compile(r"[\w.<>]+")
 _RUN_SYNC_SOON: Final = "run_sync_soon"
@@ -52,7 +50,6 @@ class GatedTask:
         "_coro",
         "_message",
         "children",
-        "chosen",
         "delivered",
         "key",
         "number",
@@ -78,32 +75,16 @@ class GatedTask:
         self.steps: int = 0
         self.children: dict[str, int] = {}
 
-    def go(self) -> None:
-        """Its turn has come."""
-        self.parked = False
-        self.chosen = True
-        # Otherwise it is on its way to the gate, and will find it open.
-        if self._message is not None:
-            trio.lowlevel.reschedule(self.task)
-
     def send(self, value: Any) -> Any:
         """Trio resumes the task: keep that, or, when it is the task's turn, pass it on."""
-        if not self.chosen:
-            self._message = value
-            return _PARK
-        message = self._message or value
-        self._message = None
-        while True:
-            self.chosen = False
-            trap = self._step(message)
-            if not self._controller.hurry(self, again=trap is _AGAIN) or not self.chosen:
-                return trap
-            # It goes on at once, as it would if Trio went round once more.
-            message = Value(None)
-
-    def _step(self, message: Outcome[Any]) -> Any:
-        """Run the task until its next wait."""
         controller = self._controller
+        if not self.parked:
+            self._message = value
+            self.parked = True
+            controller.arrived.append(self)
+            return _PARK
+        self.parked = False
+        message, self._message = self._message, None
         self.delivered = isinstance(message, Error) and isinstance(message.error, trio.Cancelled)
         self.steps += 1
         try:
@@ -118,10 +99,9 @@ class GatedTask:
             del controller.live[self.task]
             raise
         else:
-            if trap is not _AGAIN:
-                outside = waits_outside(trap)
-                if outside is not None:
-                    controller.fence(self, outside)
+            outside = waits_outside(trap)
+            if outside is not None:
+                controller.fence(self, outside)
             return trap
         finally:
             if controller.watched:
@@ -164,13 +144,6 @@ class Gate(trio.abc.Instrument):
         """Decides who goes next, while there is a schedule."""
         self.free: bool = False
         """Whether tasks spawned at this moment are none of the scenario's."""
-
-    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
-        """Trio has resumed a task, which will come to the gate."""
-        if self.controller is not None:
-            gated = self.controller.live.get(task)
-            if gated is not None and not gated.parked and not gated.chosen:
-                self.controller.arrive(gated)
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
         """A task has come to be, and has not run yet."""

@@ -101,11 +101,6 @@ class Inbox:
         self.delivered: Final[list[str]] = []
         """What was delivered, in words, to tell whether a replay saw the same."""
 
-    @property
-    def busy(self) -> bool:
-        """Whether anything may come from outside, or somebody still waits for it."""
-        return bool(self.awaited or self._fetching)
-
     async def carry(
         self, what: str, wait: Callable[[], Awaitable[Any]], *, cancellable: bool = True
     ) -> Any:
