@@ -104,7 +104,8 @@ class OnlineScope(FailureSignal):
     ) -> None:
         """Run a background task for as long as the attempt lasts.
 
-        If it raises, or returns before the attempt ends, the resource has failed.
+        If it raises, or returns before the attempt ends, the resource has failed. It begins
+        also when the attempt is over by then, so that it can close what it was given.
 
         Args:
             fn: an async function.

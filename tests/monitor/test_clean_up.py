@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -13,6 +13,7 @@ from trioresource import (
     FailureReport,
     OfflineFailed,
     OnlineScope,
+    ResourceHandler,
     ResourceMonitor,
     ResourceState,
     ResourceStuck,
@@ -123,3 +124,27 @@ async def test_cleanup_that_hangs_while_going_offline_fails_it(
     await trio.testing.wait_all_tasks_blocked()
     assert recorder(hosted).events[-1] == "terminate"
     assert hosted.is_ended
+
+
+async def test_a_background_task_begins_also_when_it_is_over_already(
+    autojump_clock: MockClock, monitor: ResourceMonitor
+) -> None:
+    notes: list[str] = []
+
+    class Server(ResourceHandler[Any]):
+        async def online(self, scope: OnlineScope) -> None:
+            scope.start_soon(self.serve, "listener")
+            hosted.begin_terminate()
+
+        async def serve(self, listener: str) -> None:
+            # As trio.serve_listeners() does, which owns its listeners from now on.
+            try:
+                await trio.sleep_forever()
+            finally:
+                notes.append(f"{listener} closed")
+
+    hosted = await monitor.host("server", Server)
+    hosted.begin_online()
+    await trio.testing.wait_all_tasks_blocked()
+    await hosted.wait_state(RS.OFFLINE)
+    assert notes == ["listener closed"]

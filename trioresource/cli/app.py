@@ -124,6 +124,57 @@ def describe(kind: Annotated[str, Parameter(name="TYPE")], /, *, json: _Flag = F
     return describe_type(kind, json=json)
 
 
+@app.command(name="test-handler")
+def check_conformance(
+    kind: Annotated[str, Parameter(name="TYPE")],
+    /,
+    *,
+    property_: Annotated[
+        list[str] | None, Parameter(name="--property", negative=(), show_default=False)
+    ] = None,
+    skip: Annotated[list[str] | None, Parameter(negative=(), show_default=False)] = None,
+    check: Annotated[list[str] | None, Parameter(negative=(), show_default=False)] = None,
+    schedules: Annotated[int | None, Parameter(show_default=False)] = None,
+    schedule: Annotated[str | None, Parameter(show_default=False)] = None,
+    real: _Flag = False,
+    json: _Flag = False,
+) -> int:
+    """Check whether a handler keeps the contract of the lifecycle.
+
+    It is hosted in a resource monitor and put through many schedules; docs/conformance.md
+    lists the checks. The exit status is 1 if one of them failed.
+
+    Args:
+        kind: A type of the list that `trioresource types` shows, or package.module:Class,
+            looked for in the current directory first.
+        property_: NAME=VALUE, a property with which it can come online; the value is JSON,
+            or else text. May be repeated.
+        skip: ID=REASON, a check that is not to run, and why. May be repeated.
+        check: ID of a check to run, instead of all. May be repeated.
+        schedules: How many for each check; 40 by default, 3 with --real.
+        schedule: The token of a failed schedule, to run it again; together with --check.
+        real: It has real processes, threads or connections, so that each schedule takes
+            real time.
+        json: Show one JSON object.
+    """
+    try:
+        from .conformance import conformance
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
+            raise
+        return _refuse(f"this needs {error.name}: pip install 'trioresource[testing]'")
+    return conformance(
+        kind,
+        properties=property_ or [],
+        skip=skip or [],
+        only=check or [],
+        real=real,
+        schedules=schedules,
+        replay=schedule,
+        json=json,
+    )
+
+
 def _refuse(why: str) -> int:
     app.error_console.print(f"trioresource: {why}", highlight=False, markup=False)
     return ExitStatus.USAGE

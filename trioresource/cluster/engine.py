@@ -86,17 +86,18 @@ class Engine:
 
     async def run(self) -> None:
         """Deal with reports until there will be no more."""
-        reports = self._monitor.reports
-        async for report in reports:
-            batch = deque([report])
-            while batch:
-                self._handle(batch.popleft())
-                if len(self._touched) < _BATCH:
-                    try:
-                        batch.append(reports.receive_nowait())
-                    except (trio.WouldBlock, trio.EndOfChannel):
-                        break
-            await self._work_with_pauses()
+        # Closed at the end: who looks for what is left behind must not find the channel.
+        with self._monitor.reports as reports:
+            async for report in reports:
+                batch = deque([report])
+                while batch:
+                    self._handle(batch.popleft())
+                    if len(self._touched) < _BATCH:
+                        try:
+                            batch.append(reports.receive_nowait())
+                        except (trio.WouldBlock, trio.EndOfChannel):
+                            break
+                await self._work_with_pauses()
 
     def _handle(self, report: Report) -> None:
         member = self.members.get(report.resource)

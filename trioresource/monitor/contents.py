@@ -80,7 +80,8 @@ class Background:
     async def _watch(self, fn: Callable[[], Awaitable[object]]) -> None:
         try:
             with self._scope:
-                await trio.lowlevel.checkpoint_if_cancelled()
+                # Also when it is cancelled before it begins, as in a nursery: it may own
+                # something from now on, and closes it when it learns of that.
                 await fn()
         except Exception as error:
             if not self._started:

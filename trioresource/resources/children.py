@@ -91,7 +91,8 @@ class Child:
 
     async def wait(self) -> Exit:
         """Wait until it ends; any number of tasks may. It is not reaped by that."""
-        what = f"exit of process {self.pid}"
+        # Without its id: in the replay of a schedule that is another one.
+        what = "exit of a process"
         while (exit_ := self.ended()) is None:
             if self._pidfd:
                 # A descriptor of its own for each wait: Trio lets only one task wait for one.

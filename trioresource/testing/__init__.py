@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from trioresource.testing.conformance import CheckResult as CheckResult
+from trioresource.testing.conformance import ConformanceReport as ConformanceReport
+from trioresource.testing.conformance import HandlerConformance as HandlerConformance
+from trioresource.testing.conformance import Verdict as Verdict
+from trioresource.testing.conformance import check_handler as check_handler
 from trioresource.testing.exhaustive import Exhaustive as Exhaustive
 from trioresource.testing.exploring import Exploration as Exploration
 from trioresource.testing.exploring import explore as explore
