@@ -128,10 +128,11 @@ class Commands:
 def with_providers(members: Iterable[Member]) -> list[Member]:
     """These and everything they depend on, at any remove."""
     found: dict[Member, None] = {}
-    pending = list(members)
+    # Taken from the end, so that those who were named first come first.
+    pending = list(members)[::-1]
     while pending:
         member = pending.pop()
         if member not in found:
             found[member] = None
-            pending += member.providers
+            pending += member.providers[::-1]
     return list(found)
