@@ -16,6 +16,9 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractAsyncContextManager
+
+    from trioresource.testing.simulation import SimulatedCluster
 
 __all__: list[str] = []
 
@@ -149,6 +152,23 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             raise
         memory.close(failed=False)
         return result
+
+
+@pytest.fixture
+def simulated_cluster() -> Callable[..., AbstractAsyncContextManager[SimulatedCluster]]:
+    """Opens a cluster that is recorded, and whose handlers can be made to go wrong.
+
+    Time is virtual in a test that explores. In one that pytest-trio runs, ask for virtual
+    time by its ``autojump_clock``::
+
+        async def test_recovery(simulated_cluster, autojump_clock):
+            async with simulated_cluster() as simulated:
+                resource = await simulated.add("db", Database)
+                simulated.faults.fail("db", "is_alive")
+    """
+    from trioresource.testing.simulation import simulated_cluster
+
+    return simulated_cluster
 
 
 class _Memory:

@@ -252,3 +252,35 @@ def test_with_hypothesis(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*delays=[[]0, 0, 0[]]*"])
+
+
+def test_a_cluster_under_virtual_time(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ntrio_mode = true\n")
+    pytester.makepyfile(
+        """
+        import trio
+        from trioresource import ResourceHandler, ResourceState
+        from trioresource.testing import explored
+
+        class Database(ResourceHandler):
+            async def online(self, scope):
+                await trio.sleep(60)
+
+        async def scenario(simulated_cluster):
+            began = trio.current_time()
+            async with simulated_cluster() as simulated:
+                database = await simulated.add("db", Database)
+                await database.online()
+                await database.wait_online()
+                assert trio.current_time() - began == 60
+            assert simulated.events.states("db")[-1] is ResourceState.OFFLINE
+
+        async def test_trio(simulated_cluster, autojump_clock):
+            await scenario(simulated_cluster)
+
+        @explored(schedules=5)
+        async def test_explored(simulated_cluster):
+            await scenario(simulated_cluster)
+        """
+    )
+    pytester.runpytest().assert_outcomes(passed=2)
