@@ -13,6 +13,8 @@ from trioresource.testing.exploring import explore as explore
 from trioresource.testing.exploring import explored as explored
 from trioresource.testing.exploring import replay as replay
 from trioresource.testing.fakes import FakeProcess as FakeProcess
+from trioresource.testing.faults import Faults as Faults
+from trioresource.testing.faults import InjectedFault as InjectedFault
 from trioresource.testing.findings import Deadlock as Deadlock
 from trioresource.testing.findings import Diverged as Diverged
 from trioresource.testing.findings import Leaked as Leaked
@@ -26,6 +28,9 @@ from trioresource.testing.scenario import choose as choose
 from trioresource.testing.scenario import external as external
 from trioresource.testing.schedule import Schedule as Schedule
 from trioresource.testing.schedule import Step as Step
+from trioresource.testing.simulation import EventRecorder as EventRecorder
+from trioresource.testing.simulation import SimulatedCluster as SimulatedCluster
+from trioresource.testing.simulation import simulated_cluster as simulated_cluster
 from trioresource.testing.strategies import Strategy as Strategy
 from trioresource.testing.sweeping import Sweep as Sweep
 from trioresource.testing.sweeping import SweepPoint as SweepPoint

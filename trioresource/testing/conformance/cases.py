@@ -73,7 +73,7 @@ class Cases:
         self._decided = 0
         self._first = True
         self._case: Case | None = None
-        self.count = 0
+        self.count: int = 0
         """How many cases there were."""
 
     def draw(self, *, explored: bool = True) -> Case:

@@ -48,7 +48,7 @@ class Ledger:
         """Entry points that were told of their cancellation and returned all the same."""
         self.fails_online = False
         """Whether ``online`` is to raise when it has done its work."""
-        self.reached = False
+        self.reached: bool = False
         """Whether the wait was reached at which something was to be cut in."""
         self._cut: tuple[str, int, Callable[[], object]] | None = None
         self._cancels = True
@@ -125,7 +125,7 @@ class Stepped:
         self._number = 0
         self._cut = False
         self._unshielded = False
-        self.told = False
+        self.told: bool = False
         """Whether ``Cancelled`` was raised in it where no shield stood."""
 
     def __await__(self) -> Generator[Any, Any, Any]:

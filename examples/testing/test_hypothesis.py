@@ -1,0 +1,68 @@
+"""Workloads from Hypothesis, schedules from the kit: each searches what it is good at.
+
+Callers borrow connections from a pool of two, and give up after a while. Hypothesis makes
+up who comes when and how patient they are; the kit runs every such workload in several
+schedules, with time passing at the worst moment. The buggy pool loses the connection of a
+caller who is cancelled while it is being checked. What is reported is the smallest
+workload, and the simplest schedule in which that one fails.
+"""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from hypothesis import strategies as st
+
+from trioresource.testing.hypothesis import explored_workload
+
+# When a caller comes, and how long it waits. Only few values, so that callers meet.
+CALLERS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), max_size=5)
+
+
+class BuggyPool:
+    def __init__(self) -> None:
+        self.free = trio.Semaphore(2, max_value=2)
+
+    async def borrow(self) -> None:
+        await self.free.acquire()
+        await trio.sleep(1)  # does it work? <- cancelled here, nobody gives it back
+
+    def give_back(self) -> None:
+        self.free.release()
+
+
+class MendedPool(BuggyPool):
+    async def borrow(self) -> None:
+        await self.free.acquire()
+        try:
+            await trio.sleep(1)
+        except BaseException:
+            self.give_back()
+            raise
+
+
+async def serve(pool: BuggyPool, callers: list[tuple[int, int]]) -> None:
+    async def call(after: int, patience: int) -> None:
+        await trio.sleep(after)
+        with trio.move_on_after(patience):
+            await pool.borrow()
+            pool.give_back()
+
+    async with trio.open_nursery() as nursery:
+        for caller in callers:
+            nursery.start_soon(call, *caller)
+    assert pool.free.value == 2, f"{2 - pool.free.value} connections were lost"
+
+
+@explored_workload(CALLERS, schedules=10, timers=True)
+async def test_mended_pool(callers: list[tuple[int, int]]) -> None:
+    await serve(MendedPool(), callers)
+
+
+def test_buggy_pool_is_found_out() -> None:
+    @explored_workload(CALLERS, schedules=10, timers=True)
+    async def search(callers: list[tuple[int, int]]) -> None:
+        await serve(BuggyPool(), callers)
+
+    with pytest.raises(AssertionError, match="1 connections were lost"):
+        search()

@@ -1,0 +1,38 @@
+"""Any sequence of operations, in many schedules: Hypothesis and the kit against the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trioresource.testing.hypothesis import explored_workload, workloads
+from trioresource.testing.lifecycle import run_on_cluster, run_on_monitor
+
+if TYPE_CHECKING:
+    from trioresource.testing.lifecycle import Operation
+
+BOTH = ("db", "web")
+
+
+@explored_workload(workloads(), examples=120, schedules=6)
+async def test_a_resource_does_what_the_model_says(workload: list[Operation]) -> None:
+    await run_on_monitor(workload)
+
+
+@explored_workload(workloads(), examples=60, schedules=6, timers=True)
+async def test_a_resource_on_a_slow_computer(workload: list[Operation]) -> None:
+    await run_on_monitor(workload, punctual=False, detecting=True)
+
+
+@explored_workload(workloads(), examples=40, schedules=5)
+async def test_a_resource_whose_signals_are_trusted(workload: list[Operation]) -> None:
+    await run_on_monitor(workload, trusting=True)
+
+
+@explored_workload(workloads(BOTH, size=12), examples=80, schedules=5)
+async def test_a_cluster_does_what_the_model_says(workload: list[Operation]) -> None:
+    await run_on_cluster(workload)
+
+
+@explored_workload(workloads(BOTH, size=12), examples=30, schedules=5, timers=True)
+async def test_a_cluster_on_a_slow_computer(workload: list[Operation]) -> None:
+    await run_on_cluster(workload, punctual=False)

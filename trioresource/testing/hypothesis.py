@@ -1,0 +1,136 @@
+"""Hypothesis makes the workloads, the kit makes the schedules.
+
+Both are searched for what fails, and both make it small. That is sound as long as a
+workload fails or passes by itself: so the seed is fixed, every example explores the same
+number of schedules, and nothing is drawn while schedules run. Hypothesis then shrinks the
+workload, and what it reports is the simplest schedule of the smallest workload.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import attrs
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from trioresource.testing.exploring import explore
+from trioresource.testing.lifecycle.observations import Ask, Entry
+from trioresource.testing.lifecycle.operations import (
+    Behave,
+    Do,
+    Finish,
+    Late,
+    Manner,
+    Operation,
+    Say,
+    Set,
+    Wait,
+)
+from trioresource.testing.overrides import overridden, overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["explored_workload", "operations", "workloads"]
+
+T = TypeVar("T")
+
+_COMMANDS: Final = (Ask.ONLINE, Ask.OFFLINE, Ask.TERMINATE, Ask.CONTROL)
+_TIMES: Final = (0.0, 0.1, 0.3, 0.5, 1.0, 2.5, 4.0)
+"""Seconds: about the deadlines that the drivers of the lifecycle use, and exactly so."""
+
+
+def explored_workload(
+    workload: SearchStrategy[T],
+    *,
+    examples: int = 50,
+    schedules: int = 20,
+    seed: int = 0,
+    **options: Any,
+) -> Callable[[Callable[[T], Awaitable[object]]], Callable[[], None]]:
+    """Let an async test run with many workloads, each of them in many schedules.
+
+    What runs is the same each time: the examples are not drawn at random, and no earlier
+    ones are looked up.
+
+    Args:
+        workload: makes the test's one argument.
+        examples: how many workloads.
+        schedules: how many schedules of each.
+        seed: what the schedules are drawn from.
+        options: the other arguments of ``explore``, such as ``timers``.
+
+    Returns:
+        A decorator. It makes a test without arguments, that any test runner runs.
+    """
+    profile = settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        # To explain which parts matter, it would run the failing workload again and again.
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    )
+
+    def decorate(test: Callable[[T], Awaitable[object]]) -> Callable[[], None]:
+        def explore_workload(workload: T) -> None:
+            # A schedule that has failed before belongs to another workload.
+            with overridden(attrs.evolve(overrides(), failed_before=())):
+                explore(
+                    functools.partial(test, workload), schedules=schedules, seed=seed, **options
+                )
+
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            setattr(explore_workload, name, getattr(test, name))
+        # What the pytest plugin knows such a test by.
+        vars(explore_workload)["_trioresource_explored"] = True
+        return profile(given(workload)(explore_workload))
+
+    return decorate
+
+
+def operations(resources: Sequence[str] = ("r",)) -> SearchStrategy[Operation]:
+    """Whatever may happen to a resource; see ``trioresource.testing.lifecycle``.
+
+    Args:
+        resources: the names of the resources.
+
+    Returns:
+        What makes operations, the plain ones first.
+    """
+    name = st.sampled_from(resources)
+    times = st.sampled_from(_TIMES)
+    return st.one_of(
+        st.builds(Do, st.sampled_from(_COMMANDS), name),
+        st.builds(Wait, times),
+        st.builds(
+            Behave,
+            st.sampled_from((*Entry, None)),
+            st.sampled_from(Manner),
+            times,
+            name,
+        ),
+        st.builds(Do, st.just(Ask.ONLINE), name),
+        st.builds(Do, st.sampled_from(_COMMANDS), name, patience=st.sampled_from((0.0, 0.1, 0.3))),
+        st.builds(Say, st.sampled_from((Ask.FAIL, Ask.REPORT, Ask.PROGRESS)), name),
+        st.builds(Finish, st.sampled_from((Manner.RAISE, Manner.FINE)), name, st.booleans()),
+        st.builds(Late, st.sampled_from((Ask.REPORT, Ask.PROGRESS)), name),
+        st.builds(Set, st.integers(1, 3), name),
+    )
+
+
+def workloads(
+    resources: Sequence[str] = ("r",), *, size: int = 10
+) -> SearchStrategy[list[Operation]]:
+    """Lists of operations.
+
+    Args:
+        resources: the names of the resources.
+        size: how many operations at most.
+    """
+    return st.lists(operations(resources), min_size=1, max_size=size)
