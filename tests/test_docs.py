@@ -9,7 +9,8 @@ On every page of docs/ and in README.md:
 - A ``toml`` snippet is read as a cluster file. A ``text`` block that comes next is the
   message of the error that it must cause.
 - A ``console`` snippet after ``<!-- checked -->`` is run: each line that begins with ``$``
-  is a command, the lines below it are what it prints.
+  is a command, the lines below it are what it prints. A line that is only ``…`` stands for
+  any lines; how long ``pytest`` took does not matter.
 - ``<!-- not tested: REASON -->`` before a snippet takes it out of all this.
 """
 
@@ -52,6 +53,9 @@ FENCE: Final = re.compile(
 TITLE: Final = re.compile(r'title="([^"]+)"')
 MARKER: Final = re.compile(r"<!-- (?P<kind>checked|not tested: (?P<reason>[^>]+?)) -->\s*\Z")
 RUN: Final = ("python", "toml", "console")
+DURATION: Final = re.compile(r"\bin \d+\.\d+s\b")
+PLAIN: Final = {"NO_COLOR": "1", "COLUMNS": "100", "PYTEST_ADDOPTS": ""}
+"""No colours, lines of a fixed width, and nobody's own options."""
 
 # Virtual time must not jump while an answer of a local connection is on its way.
 QUIET: Final = 0.05
@@ -138,12 +142,21 @@ def test_snippets_of(page: Path, directory: Path, namespace: ModuleType) -> None
             continue
         if snippet.title is not None:
             (directory / snippet.title).write_text(snippet.code, encoding="utf-8")
+            forget(snippet.title)
         if snippet.language == "python":
             check_python(snippet, namespace)
         elif snippet.language == "toml":
             check_toml(snippet)
         elif snippet.language == "console" and snippet.marker == "checked":
             check_console(snippet, directory)
+
+
+def forget(file: str) -> None:
+    """A page may show a module again, when it has changed."""
+    name, _, suffix = file.rpartition(".")
+    if suffix == "py":
+        sys.modules.pop(name, None)
+        importlib.invalidate_caches()
 
 
 def check_python(snippet: Snippet, namespace: ModuleType) -> None:
@@ -166,17 +179,16 @@ def check_toml(snippet: Snippet) -> None:
 
 
 def check_console(snippet: Snippet, directory: Path) -> None:
-    program = shlex.join([sys.executable, "-m", "trioresource"])
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     printed = ""
     for line in snippet.code.splitlines():
         if not line.startswith("$ "):
             continue
-        command = re.sub(r"\btrioresource (?=[a-z])", lambda _: f"{program} ", line[2:], count=1)
+        command = re.sub(r"\b(trioresource|pytest) (?=[-\w])", as_module, line[2:], count=1)
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=directory,
-            env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "100"},
+            env={**os.environ, "PYTHONPATH": path, **PLAIN},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -185,7 +197,23 @@ def check_console(snippet: Snippet, directory: Path) -> None:
             check=False,
         )
         printed += f"{line}\n{done.stdout}"
-    assert printed.rstrip() == snippet.code.rstrip(), snippet.place
+    shown = DURATION.sub("in some time", snippet.code.rstrip())
+    printed = DURATION.sub("in some time", printed.rstrip())
+    if "…" not in shown.splitlines():
+        assert printed == shown, snippet.place
+    else:
+        assert re.fullmatch(with_gaps(shown), f"{printed}\n"), f"{snippet.place}: not so\n{printed}"
+
+
+def as_module(program: re.Match[str]) -> str:
+    return f"{shlex.join([sys.executable, '-m', program[1]])} "
+
+
+def with_gaps(shown: str) -> str:
+    """The pattern of a text in which a line ``…`` stands for any lines, or none."""
+    return "".join(
+        r"(?:.*\n)*" if line == "…" else f"{re.escape(line)}\n" for line in shown.splitlines()
+    )
 
 
 def compare(snippet: Snippet, printed: str) -> None:
