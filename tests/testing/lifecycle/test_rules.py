@@ -28,7 +28,7 @@ from trioresource.testing.lifecycle import (
 from trioresource.testing.lifecycle.hosting import DEADLINES
 
 ON, OFF, END = Do(Ask.ONLINE), Do(Ask.OFFLINE), Do(Ask.TERMINATE)
-SCHEDULES: Final = 15
+SCHEDULES: Final = 6
 
 ON_A_MONITOR: Final[dict[str, list[Operation]]] = {
     "1 soft deadline cancels nothing": [Behave(Entry.ONLINE, takes=1.0), ON, Wait(2), OFF],
@@ -262,6 +262,17 @@ ON_A_CLUSTER: Final[dict[str, list[Operation]]] = {
         FAIL_DB,
     ],
     "7 a command lifts a hold": [DB, Wait(1), FAIL_DB, Wait(0.1), DB, Wait(0.2), FAIL_DB, Wait(1)],
+    "7 a hold is lifted in its last instant": [
+        Behave(Entry.ONLINE, Manner.RAISE, resource="db"),
+        DB,
+        Wait(0.5),
+        DB,
+        Wait(0.5),
+        DB,
+        Wait(0.5),
+        DB,
+        Wait(2),
+    ],
     "provider fails and comes back": [
         WEB,
         Wait(1),
@@ -285,7 +296,7 @@ def test_on_a_monitor(rule: str) -> None:
 def test_on_a_cluster(rule: str) -> None:
     workload = ON_A_CLUSTER[rule]
     explore(lambda: run_on_cluster(workload), schedules=SCHEDULES)
-    explore(lambda: run_on_cluster(workload, punctual=False), schedules=5, timers=True)
+    explore(lambda: run_on_cluster(workload, punctual=False), schedules=3, timers=True)
 
 
 def test_pending_is_capped_by_deadlock() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BOTH = ("db", "web")
 
 
-@explored_workload(workloads(), examples=120, schedules=6)
+@explored_workload(workloads(), examples=80, schedules=6)
 async def test_a_resource_does_what_the_model_says(workload: list[Operation]) -> None:
     await run_on_monitor(workload)
 
@@ -28,11 +28,11 @@ async def test_a_resource_whose_signals_are_trusted(workload: list[Operation]) -
     await run_on_monitor(workload, trusting=True)
 
 
-@explored_workload(workloads(BOTH, size=12), examples=80, schedules=5)
+@explored_workload(workloads(BOTH, size=12), examples=50, schedules=5)
 async def test_a_cluster_does_what_the_model_says(workload: list[Operation]) -> None:
     await run_on_cluster(workload)
 
 
-@explored_workload(workloads(BOTH, size=12), examples=30, schedules=5, timers=True)
+@explored_workload(workloads(BOTH, size=12), examples=20, schedules=5, timers=True)
 async def test_a_cluster_on_a_slow_computer(workload: list[Operation]) -> None:
     await run_on_cluster(workload, punctual=False)
