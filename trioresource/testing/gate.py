@@ -54,7 +54,6 @@ class GatedTask:
         "key",
         "number",
         "parked",
-        "steps",
         "task",
     )
 
@@ -72,7 +71,6 @@ class GatedTask:
         self.parked: bool = False
         self.delivered: bool = False
         """Whether the last thing it was sent was ``Cancelled``."""
-        self.steps: int = 0
         self.children: dict[str, int] = {}
 
     def send(self, value: Any) -> Any:
@@ -86,7 +84,6 @@ class GatedTask:
         self.parked = False
         message, self._message = self._message, None
         self.delivered = isinstance(message, Error) and isinstance(message.error, trio.Cancelled)
-        self.steps += 1
         try:
             if controller.given_up:
                 self._end()
