@@ -15,6 +15,7 @@ from trioresource.testing.stacks import stacks, waits_for_idle
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from trioresource.testing.fakes import FakeProcess
     from trioresource.testing.gate import GatedTask
     from trioresource.testing.inbox import Inbox
     from trioresource.testing.strategies import Strategy
@@ -74,6 +75,8 @@ class Controller:
         self._clock: Final = Deadline(self)
         self.cancellables: Final[list[Cancellable]] = []
         self.inbox: Inbox
+        self.fakes: Final[list[FakeProcess]] = []
+        """The processes in virtual time that were started."""
         # What is called after each step.
         self._invariants: Final[list[Callable[[], object]]] = []
         self.interrupt: Callable[[GatedTask], None] | None = None
@@ -109,15 +112,19 @@ class Controller:
             How long Trio may wait for the outside, in seconds.
         """
         self._deadline = deadline
-        if self.arrived:
+        if deadline <= self.now:
+            # Trio is about to let it expire, and may so let somebody go.
+            return 0
+        arrived, queue = self.arrived, self._queue
+        if arrived:
             # Trio resumes several tasks at once in an order that may be a set's.
-            if len(self.arrived) > 1:
-                self.arrived.sort(key=_number)
-            self._queue += self.arrived
-            self.arrived.clear()
-        if self._queue:
+            if len(arrived) > 1:
+                arrived.sort(key=_number)
+            queue += arrived
+            arrived.clear()
+        if queue:
             self._settled = False
-            return self._decide()
+            return self._let_go(queue, self._options())
         if not self._settled:
             # What was put in by run_sync_soon() comes by way of a socket.
             self._settled = True
@@ -125,17 +132,17 @@ class Controller:
         self._settled = False
         return self._idle()
 
-    def _decide(self) -> float:
-        options: list[Option] = []
-        if not self.released:
-            if self.inbox.awaited:
-                options += self.inbox.awaited
-            if self._timers and self.now < self._deadline < inf:
-                self._clock.ready = True
-                options.append(self._clock)
-            if self.cancel and self.cancellables:
-                options += self.cancellables
-        return self._let_go(self._queue, options)
+    def _options(self) -> Sequence[Option]:
+        """What could go next, besides tasks."""
+        if self.released or not (self.inbox.awaited or self._timers or self.cancel):
+            return ()
+        options: list[Option] = [*self.inbox.awaited]
+        if self._timers and self.now < self._deadline < inf:
+            self._clock.ready = True
+            options.append(self._clock)
+        if self.cancel:
+            options += self.cancellables
+        return options
 
     def _let_go(self, queue: list[GatedTask], options: Sequence[Option]) -> float:
         option = self._held
@@ -162,14 +169,18 @@ class Controller:
         if count == 1 or self.released:
             return 0
         keys = [gated.key for gated in queue]
-        keys += [option.key for option in options]
+        if options:
+            keys += [option.key for option in options]
         # Only what is there can be chosen; but what is not there yet counts, so that an
         # index means the same in a replay, where something else may be late.
-        index = self._ask(keys) if self.follow else self._ask_ready(keys, len(queue), options)
+        if self.follow or not options:
+            index = self._ask(keys)
+        else:
+            index = self._ask_ready(keys, len(queue), options)
         self.picks.append((index, count))
-        key = keys[index]
+        key, last = keys[index], self.last
         self.wishes.append(key)
-        if key != self.last and self.last in keys:
+        if key != last and last in keys:
             self.departures.append(len(self.steps))
         return index
 

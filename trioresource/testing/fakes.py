@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, final
 
 import trio
 
+from trioresource.testing.running import current
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -131,15 +133,13 @@ class FakeProcess:
 
 
 def living_fakes() -> list[FakeProcess]:
-    """All that were started in this run of Trio, or in this schedule."""
+    """All that were started in this schedule, or in this run of Trio."""
+    controller = current()
+    if controller is not None:
+        return controller.fakes
     try:
         return _LIVING.get()
     except LookupError:
         living: list[FakeProcess] = []
         _LIVING.set(living)
         return living
-
-
-def forget_fakes() -> None:
-    """A new schedule begins."""
-    _LIVING.set([])

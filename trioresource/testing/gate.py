@@ -12,11 +12,12 @@ fixed, and beyond cancellation's reach.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import trio
-from outcome import Error, Outcome
+from outcome import Error, Outcome, Value
 
 from trioresource.testing.stacks import waits_outside
 
@@ -36,6 +37,9 @@ def _refuse(_: Callable[[], Any]) -> trio.lowlevel.Abort:
 # What blocks a task until it is rescheduled, and can not be cancelled: one message for
 # all of them, since it holds nothing of a task.
 _PARK: Final = trio.lowlevel.wait_task_rescheduled(_refuse).send(None)  # noqa: ASYNC105
+
+# What a task says to Trio that could go on at once.
+_PASS: Final = trio.lowlevel.cancel_shielded_checkpoint().send(None)  # noqa: ASYNC105
 
 _QUALIFIED: Final = re.compile(r"[\w.<>]+")
 _RUN_SYNC_SOON: Final = "run_sync_soon"
@@ -77,13 +81,13 @@ class GatedTask:
         """Trio resumes the task: keep that, or, when it is the task's turn, pass it on."""
         controller = self._controller
         if not self.parked:
-            self._message = value
-            self.parked = True
-            controller.arrived.append(self)
-            return _PARK
+            return self._park(value)
         self.parked = False
         message, self._message = self._message, None
-        self.delivered = isinstance(message, Error) and isinstance(message.error, trio.Cancelled)
+        if controller.watched:
+            self.delivered = isinstance(message, Error) and isinstance(
+                message.error, trio.Cancelled
+            )
         try:
             if controller.given_up:
                 self._end()
@@ -96,6 +100,9 @@ class GatedTask:
             del controller.live[self.task]
             raise
         else:
+            if trap is _PASS:
+                # Trio would resume it in its next pass, and nothing can come between.
+                return self._park(Value(None))
             outside = waits_outside(trap)
             if outside is not None:
                 controller.fence(self, outside)
@@ -103,6 +110,12 @@ class GatedTask:
         finally:
             if controller.watched:
                 controller.stepped(self)
+
+    def _park(self, message: Any) -> Any:
+        self._message = message
+        self.parked = True
+        self._controller.arrived.append(self)
+        return _PARK
 
     def _end(self) -> None:
         """Nothing else has ended the task: close its coroutine, and say that it is over."""
@@ -125,6 +138,36 @@ class GatedTask:
 
 
 @final
+class SoonTask:
+    """Stands in for the coroutine of Trio's task that runs what ``run_sync_soon()`` was given.
+
+    It would go in the same pass as a step of the scenario, before or after it by chance.
+    Now it always goes between two steps.
+    """
+
+    __slots__ = ("_coro", "_gate", "_parked", "_task")
+
+    def __init__(self, gate: Gate, task: trio.lowlevel.Task) -> None:
+        self._gate = gate
+        self._task = task
+        self._coro: Coroutine[Any, Any, Any] = task.coro
+        self._parked: Outcome[Any] | None = None
+
+    def send(self, value: Any) -> Any:
+        """Trio resumes the task: keep that until the controller's turn."""
+        parked = self._parked
+        if parked is None and value is not None and self._gate.controller is not None:
+            self._parked = value
+            self._gate.soon = self._task
+            return _PARK
+        self._parked = None
+        return self._coro.send(value if parked is None else parked)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coro, name)
+
+
+@final
 class Gate(trio.abc.Instrument):
     """Puts a stand-in before every task of the scenario.
 
@@ -139,12 +182,18 @@ class Gate(trio.abc.Instrument):
         self.main: Final = main
         self.controller: Controller | None = None
         """Decides who goes next, while there is a schedule."""
+        self.soon: trio.lowlevel.Task | None = None
+        """Has something to do that was given to run_sync_soon()."""
         self.free: bool = False
         """Whether tasks spawned at this moment are none of the scenario's."""
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
         """A task has come to be, and has not run yet."""
-        if self.free or self.controller is None or task.parent_nursery is None:
+        if self.free or task.parent_nursery is None:
+            return
+        if self.controller is None:
+            if _RUN_SYNC_SOON in task.name:
+                _replace(task, SoonTask(self, task))
             return
         try:
             self._admit(self.controller, task, task.parent_nursery.parent_task)
@@ -155,10 +204,7 @@ class Gate(trio.abc.Instrument):
     def _admit(
         self, controller: Controller, task: trio.lowlevel.Task, parent: trio.lowlevel.Task
     ) -> None:
-        name = task.name
-        if _QUALIFIED.fullmatch(name):
-            name = name.rpartition(".")[2]
-        name = name.replace("/", "|")
+        name = _short(task.name)
         above = controller.live.get(parent)
         if above is not None:
             key = _numbered(f"{above.key}/{name}", above.children)
@@ -174,7 +220,18 @@ class Gate(trio.abc.Instrument):
         controller.live[task] = gated
         if key == "main":
             controller.main = gated
-        task.coro = cast("CoroutineType[Any, Outcome[object], Any]", gated)
+        _replace(task, gated)
+
+
+def _replace(task: trio.lowlevel.Task, by: GatedTask | SoonTask) -> None:
+    task.coro = cast("CoroutineType[Any, Outcome[object], Any]", by)
+
+
+@functools.lru_cache(1000)
+def _short(name: str) -> str:
+    if _QUALIFIED.fullmatch(name):
+        name = name.rpartition(".")[2]
+    return name.replace("/", "|")
 
 
 def _numbered(stem: str, used: dict[str, int]) -> str:

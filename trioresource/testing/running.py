@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 import attrs
 import trio
@@ -18,7 +18,6 @@ import trio
 from trioresource.resources import _external
 from trioresource.testing.clock import VirtualClock
 from trioresource.testing.controller import Controller
-from trioresource.testing.fakes import forget_fakes
 from trioresource.testing.findings import is_finding
 from trioresource.testing.gate import Gate
 from trioresource.testing.inbox import Inbox
@@ -32,12 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "Scenario", "Settings", "current", "run", "search"]
 
+T = TypeVar("T")
+
 Scenario = Callable[[], Awaitable[Any]]
 """An async function without arguments, called anew for each schedule."""
 
-_CURRENT: Final[trio.lowlevel.RunVar[Controller | None]] = trio.lowlevel.RunVar(
-    "trioresource_controller", None
-)
 _COLLECT: Final = 50
 """Schedules between two collections of garbage."""
 
@@ -65,14 +63,6 @@ class Run:
         return self.error is not None
 
 
-def current() -> Controller | None:
-    """The controller of the schedule that runs, if one does."""
-    try:
-        return _CURRENT.get()
-    except RuntimeError:
-        return None
-
-
 @final
 class _Schedule:
     """The first task of one schedule."""
@@ -85,16 +75,15 @@ class _Schedule:
 
     async def main(self) -> None:
         controller = self._controller
-        with trio.CancelScope() as controller.scope:  # noqa: ASYNC912 - the scenario may not wait
-            try:
-                self.value = await self._scenario()
-            except BaseException as error:  # noqa: ASYNC103 - reported; Cancelled is raised
-                # Once the controller has found something, what follows is its doing.
-                if controller.failure or controller.crashed or not is_finding(error):
-                    raise
-                self.error = error
-            finally:
-                controller.release()
+        try:
+            self.value = await self._scenario()
+        except BaseException as error:  # noqa: ASYNC103 - reported; Cancelled is raised
+            # Once the controller has found something, what follows is its doing.
+            if controller.failure or controller.crashed or not is_finding(error):
+                raise
+            self.error = error
+        finally:
+            controller.release()
 
     def outcome(self, raised: BaseException | None) -> Run:
         """How it ended.
@@ -121,25 +110,52 @@ class _Bench:
     """A clock and a gate, as they are needed for a run of Trio."""
 
     def __init__(self) -> None:
-        self.clock: Final = VirtualClock()
         self.gate: Final = Gate(_Schedule.main.__code__)
+        self.clock: Final = VirtualClock(self.gate)
+
+    def run(self, main: Callable[[], Awaitable[T]]) -> T:
+        """Run Trio."""
+
+        async def prepared() -> T:
+            _BENCH.set(self)
+            _external.set_gate(self._carry)
+            return await main()
+
+        return trio.run(prepared, clock=self.clock, instruments=[self.gate])
+
+    async def _carry(
+        self, what: str, wait: Callable[[], Awaitable[Any]], *, cancellable: bool
+    ) -> Any:
+        controller = self.gate.controller
+        assert controller is not None
+        return await controller.inbox.carry(what, wait, cancellable=cancellable)
 
     async def sit(self, schedule: _Schedule, controller: Controller) -> Run:
         """Run one schedule, within a run of Trio."""
         controller.inbox = Inbox(controller, self.gate)
-        self.gate.controller = self.clock.controller = controller
-        _CURRENT.set(controller)
-        _external.set_gate(controller.inbox.carry)
-        forget_fakes()
+        self.gate.controller = controller
         raised: BaseException | None = None
         try:
             # A task of its own: this one is under nobody's control.
             async with trio.open_nursery() as nursery:  # noqa: ASYNC112
+                controller.scope = nursery.cancel_scope
                 nursery.start_soon(schedule.main)
         except BaseException as error:  # noqa: ASYNC103 - judged, and raised, in outcome()
             raised = _single(error)
         await controller.inbox.close()
         return schedule.outcome(raised)
+
+
+_BENCH: Final[trio.lowlevel.RunVar[_Bench | None]] = trio.lowlevel.RunVar("trioresource", None)
+
+
+def current() -> Controller | None:
+    """The controller of the schedule that runs, if one does."""
+    try:
+        bench = _BENCH.get()
+    except RuntimeError:
+        return None
+    return None if bench is None else bench.gate.controller
 
 
 def run(
@@ -172,7 +188,7 @@ def run(
         return await bench.sit(_Schedule(scenario, controller), controller)
 
     with _calm():
-        return trio.run(main, clock=bench.clock, instruments=[bench.gate])
+        return bench.run(main)
 
 
 def search(
@@ -208,13 +224,17 @@ def search(
             strategy.end(controller.picks, result.failed)
             shared = not controller.system_tasks
             count += 1
-            if count % _COLLECT == 0:
-                gc.collect()
             if not report(result) or not shared:
                 return
+            if count % _COLLECT == 0:
+                # What was made since the last time is the youngest generation, and all of
+                # the garbage. To look through the rest of the program would take longer
+                # than the schedules do.
+                del controller, result
+                gc.collect(0)
 
-    with _calm(freeze=True):
-        trio.run(main, clock=bench.clock, instruments=[bench.gate])
+    with _calm():
+        bench.run(main)
     return shared
 
 
@@ -232,18 +252,13 @@ def _controller(
 
 
 @contextlib.contextmanager
-def _calm(*, freeze: bool = False) -> Iterator[None]:
+def _calm() -> Iterator[None]:
     """Collect no garbage while a schedule runs: finalisers would run at any moment."""
     enabled = gc.isenabled()
-    freeze = freeze and not gc.get_freeze_count()
     gc.disable()
-    if freeze:
-        gc.freeze()
     try:
         yield
     finally:
-        if freeze:
-            gc.unfreeze()
         if enabled:
             gc.enable()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sysconfig
 from pathlib import Path
@@ -91,13 +92,12 @@ def waits_outside(trap: object) -> str | None:
         trap: what its coroutine has yielded: a message that says how to abort the wait, by
             a function that comes from the module that waits.
     """
-    abort = getattr(trap, "abort_func", None)
-    return None if abort is None else _outside(abort)
+    code = getattr(getattr(trap, "abort_func", None), "__code__", None)
+    return None if code is None else _outside(code)
 
 
-def _outside(abort: Any) -> str | None:
-    code = getattr(abort, "__code__", None)
-    filename = "" if code is None else code.co_filename
-    if filename == _THREADS:
+@functools.lru_cache(1000)
+def _outside(code: CodeType) -> str | None:
+    if code.co_filename == _THREADS:
         return "waits for a thread"
-    return "waits for a descriptor" if filename.startswith(_IO) else None
+    return "waits for a descriptor" if code.co_filename.startswith(_IO) else None

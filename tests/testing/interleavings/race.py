@@ -49,8 +49,8 @@ class Race:
 
     name = "every schedule of the race"
 
-    def __init__(self, bound: int | None = None) -> None:
-        self._every = Exhaustive(bound)
+    def __init__(self) -> None:
+        self._every = Exhaustive()
         self._on = False
 
     @property
@@ -178,7 +178,6 @@ def race(
     online: bool = False,
     most: int,
     timers: bool = True,
-    bound: int | None = None,
     kind: type[Small] = Small,
 ) -> Exploration:
     """Let requests race in every schedule, and check what is left, what was told, and more.
@@ -191,13 +190,12 @@ def race(
         online: whether the resource is online before the race.
         most: how many schedules there may be.
         timers: whether time may pass while tasks could run.
-        bound: how many preemptions there are at most; by default there is no bound.
         kind: the class of the handler.
 
     Returns:
-        What was explored: the whole space, within the bound.
+        What was explored: the whole space.
     """
-    strategy = Race(bound)
+    strategy = Race()
     count = itertools.count()
 
     async def scenario() -> None:
@@ -227,8 +225,7 @@ def race(
             assert scene.handler.most_held <= 1
 
     result = explore(scenario, strategy=strategy, schedules=most, timers=timers)
-    limit = "" if bound is None else f" of at most {bound} preemptions"
-    assert strategy.exhausted, f"there are more than {most} schedules{limit}"
+    assert strategy.exhausted, f"there are more than {most} schedules"
     return result
 
 

@@ -37,13 +37,13 @@ def after_terminate_nothing_runs(scene: Scene) -> Callable[[], Awaitable[None]]:
 
 
 @pytest.mark.parametrize(
-    ("takes", "bound", "most"),
+    ("takes", "most"),
     [
-        pytest.param(0.0, None, 10_000, id="every-interleaving"),
-        pytest.param(SOFT, None, 8_000, id="tie-at-the-soft-deadline"),
+        pytest.param(0.0, 10_000, id="every-interleaving"),
+        pytest.param(SOFT, 8_000, id="tie-at-the-soft-deadline"),
     ],
 )
-def test_beside_online(takes: float, bound: int | None, most: int) -> None:
+def test_beside_online(takes: float, most: int) -> None:
     """The promise of the lifecycle, at every interleaving and with every timer race."""
 
     def contenders(scene: Scene) -> Sequence[Callable[[], Awaitable[None]]]:
@@ -67,7 +67,7 @@ def test_beside_online(takes: float, bound: int | None, most: int) -> None:
             assert scene.hosted.state in (ResourceState.ONLINE, ResourceState.ONLINE_PENDING)
             assert answer == scene.hosted.state.value
 
-    race(contenders, check, takes=takes, most=most, bound=bound)
+    race(contenders, check, takes=takes, most=most)
 
 
 def test_beside_the_first_step_of_an_attempt() -> None:
