@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import trio
 import trio.testing
 
@@ -37,6 +39,7 @@ BAR_SHRINKING = 1.0
 _SHAPES: Final = ((2, 2), (3, 5))
 _SCHEDULES: Final = 100
 """Schedules in one half of a pair."""
+_PROCESSORS: Final = os.cpu_count() or 1
 _PEERS: Final = Path(__file__).parents[1] / ".venv" / "peers" / "bin" / "python"
 """Where scripts/install-peers puts the others."""
 
@@ -95,25 +98,33 @@ def _in_turn(pairs: int, ours: Callable[[], float], other: Callable[[], float]) 
 
 
 def _against_peer(peer: str, tasks: int, steps: int, pairs: int) -> Row:
-    """Both in processes of their own, of the same interpreter, in turn."""
+    """Each in processes of their own, of the same interpreter, in turn.
+
+    Ours uses the whole machine, which none of the others can. What it is in one process
+    is measured as well, and told.
+    """
     what = f"{tasks} tasks x {steps}, {peer}"
     with (
-        _worker("trioresource", tasks, steps) as (_, ours),
+        _worker("trioresource", tasks, steps, jobs=_PROCESSORS) as (_, ours),
+        _worker("trioresource", tasks, steps) as (_, alone),
         _worker(peer, tasks, steps) as (version, theirs),
     ):
         if version is None:
             note = "SKIPPED: it is not installed (scripts/install-peers)"
             return Row(benchmark=NAME, what=what, unit="us", note=note)
         found = _in_turn(pairs, ours, theirs)
-    return _row(found, f"{what} {version}", BAR_PEER)
+        single = statistics.median(a / b for a, b in _in_turn(pairs, alone, theirs))
+    row = _row(found, f"{what} {version}", BAR_PEER)
+    return attrs.evolve(row, note=f"with jobs={_PROCESSORS}; in one process {single:.2f} x")
 
 
 @contextmanager
 def _worker(
-    explorer: str, tasks: int, steps: int
+    explorer: str, tasks: int, steps: int, *, jobs: int = 1
 ) -> Iterator[tuple[str | None, Callable[[], float]]]:
     """A process that measures one explorer: its version, and what measures once."""
-    command = [_interpreter(), "-m", explore_peers.__name__, explorer, str(tasks), str(steps)]
+    command = [_interpreter(), "-m", explore_peers.__name__, explorer]
+    command += map(str, (tasks, steps, jobs))
     with subprocess.Popen(
         command,
         cwd=Path(__file__).parents[1],

@@ -1,8 +1,8 @@
 """The same scenario in each explorer: ours in Trio, the others in asyncio.
 
-``python -m benchmarks.explore_peers NAME TASKS STEPS`` first prints the explorer and its
+``python -m benchmarks.explore_peers NAME TASKS STEPS JOBS`` first prints the explorer and its
 version, or only the explorer if it is not installed. Then it answers each line of its input
-with the seconds that one schedule took.
+with the seconds that one schedule took. Only ours can have more than one job.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Explore = Callable[[int], int]
 
-_AT_LEAST: Final = 0.1
+_AT_LEAST: Final = 0.3
 """Seconds that are measured at once."""
 
 
@@ -54,12 +54,12 @@ class Twin:
 # whole process after each schedule.
 
 
-def _ours(tasks: int, steps: int) -> Explore:
+def _ours(tasks: int, steps: int, jobs: int) -> Explore:
     testing = importlib.import_module("trioresource.testing")
     scenario = importlib.import_module("benchmarks.explore_scenarios").counter(tasks, steps)
 
     def explore(count: int) -> int:
-        testing.explore(scenario, schedules=count, strategy="random")
+        testing.explore(scenario, schedules=count, strategy="random", jobs=jobs)
         return count
 
     return explore
@@ -130,12 +130,13 @@ PEERS: Final = {
 }
 
 
-def main(name: str, tasks: int, steps: int) -> None:
+def main(name: str, tasks: int, steps: int, jobs: int) -> None:
     """Measure, whenever a line comes."""
     try:
         # Ours is here, whether it is installed or not.
         installed = version(name) if name in PEERS else "here"
-        explore = (PEERS.get(name) or _ours)(tasks, steps)
+        peer = PEERS.get(name)
+        explore = _ours(tasks, steps, jobs) if peer is None else peer(tasks, steps)
     except (ImportError, PackageNotFoundError):
         print(name, flush=True)
         return
@@ -153,4 +154,4 @@ def main(name: str, tasks: int, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], *map(int, sys.argv[2:5]))

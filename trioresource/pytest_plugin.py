@@ -51,14 +51,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="how schedules are chosen: auto, random, pos, pct:DEPTH, urw, exhaustive[:N], fifo",
     )
+    group.addoption(
+        "--schedule-jobs", type=int, metavar="N", help="how many processes share an exploration"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and refuse options that mean nothing."""
     config.addinivalue_line("markers", _MARKER)
-    schedules = config.getoption("schedules")
-    if schedules is not None and schedules < 1:
-        raise pytest.UsageError(f"--schedules: 1 at least, not {schedules}")
+    for option in ("schedules", "schedule_jobs"):
+        number = config.getoption(option)
+        if number is not None and number < 1:
+            name = option.replace("_", "-")
+            raise pytest.UsageError(f"--{name}: 1 at least, not {number}")
     strategy, token = config.getoption("schedule_strategy"), config.getoption("schedule")
     if strategy is None and token is None:
         return
@@ -139,6 +144,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         schedules=option("schedules"),
         strategy=option("schedule_strategy"),
         seed=option("schedule_seed"),
+        jobs=option("schedule_jobs"),
         token=option("schedule"),
         failed_before=memory.tokens,
         command=lambda token: f"pytest {shlex.quote(item.nodeid)} --schedule={token}",

@@ -9,6 +9,7 @@ import threading
 import pytest
 import trio
 
+from trioresource import StateChange, open_monitor, service
 from trioresource.testing import FakeProcess, Leaked, explore, no_leaks
 
 
@@ -151,3 +152,22 @@ class TestFakeProcess:
         with pytest.raises(FileNotFoundError):
             await FakeProcess.start(takes=1, fails=FileNotFoundError("no such program"))
         assert trio.current_time() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_the_reports_of_a_monitor_are_for_the_reader_to_close(closes: bool) -> None:
+    """They can be read when the monitor has ended, so that the monitor can not close them."""
+
+    async def scenario() -> None:
+        async with no_leaks():
+            async with open_monitor() as monitor:
+                await monitor.host("r", service(trio.sleep_forever))
+            reports = monitor.reports
+            with reports if closes else contextlib.nullcontext():
+                assert [type(one) async for one in reports] == [StateChange]
+
+    if closes:
+        assert explore(scenario, schedules=3).failure is None
+    else:
+        with pytest.raises(Leaked, match=r"^left behind: open MemoryReceiveChannel\n"):
+            explore(scenario)

@@ -1,95 +1,29 @@
-"""Real processes and threads, whose completions are delivered by decisions."""
+"""What is awaited outside of Trio: its completion is delivered by a decision, or given up.
+
+``determinism.outside`` has programs with real processes and threads.
+"""
 
 from __future__ import annotations
 
-import functools
 import threading
-from typing import TYPE_CHECKING
+from typing import Final
 
 import pytest
 import trio
 
-from trioresource.testing import Diverged, Schedule, explore, external, no_leaks, replay
+from trioresource.testing import (
+    Diverged,
+    Leaked,
+    Uncontrolled,
+    always,
+    explore,
+    external,
+    no_leaks,
+    replay,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-
-def ended(process: trio.Process) -> Callable[[], Awaitable[None]]:
-    async def wait() -> None:
-        await process.wait()
-
-    return wait
-
-
-async def processes() -> None:
-    """Four real processes, some of which end within their timeout."""
-    outcomes: list[tuple[int, bool]] = []
-
-    async def one(milliseconds: int) -> None:
-        command = ["sleep", f"{milliseconds / 1000}"]
-        start = functools.partial(trio.lowlevel.open_process, command)
-        process = await external(start, what="start", cancellable=False)
-        with trio.move_on_after(0.03) as scope:
-            await external(process.wait, what="end")
-        if scope.cancelled_caught:
-            process.kill()
-            # Not its status: it may just have ended by itself.
-            await external(ended(process), what="end after kill", cancellable=False)
-        outcomes.append((milliseconds, scope.cancelled_caught))
-
-    async with no_leaks():
-        async with trio.open_nursery() as nursery:
-            for milliseconds in (10, 25, 35, 200):
-                nursery.start_soon(one, milliseconds)
-    assert len(outcomes) == 4
-
-
-async def threads() -> None:
-    order: list[int] = []
-
-    async def one(number: int) -> None:
-        await external(
-            lambda: trio.to_thread.run_sync(threading.Event().wait, 0.001 * (number % 3)),
-            what="thread",
-            cancellable=False,
-        )
-        order.append(number)
-
-    async with trio.open_nursery() as nursery:
-        for number in range(9):
-            nursery.start_soon(one, number)
-    assert sorted(order) == list(range(9))
-
-
-def failing_schedule(seed: int) -> Schedule:
-    """A recording of real processes, ended by an error so that it is handed out."""
-
-    async def scenario() -> None:
-        await processes()
-        raise LookupError
-
-    failure = explore(scenario, seed=seed, check=False).failure
-    assert failure is not None
-    return failure
-
-
-@pytest.mark.parametrize("scenario", [processes, threads])
-def test_the_outside_is_under_control(scenario: Callable[[], Awaitable[None]]) -> None:
-    assert explore(scenario, strategy="random", schedules=4).failure is None
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_replay_of_processes_is_the_recording(seed: int) -> None:
-    async def scenario() -> None:
-        await processes()
-        raise LookupError
-
-    recorded = failing_schedule(seed)
-    assert any(text.startswith("<external") for text in recorded.delivered)
-    again = replay(scenario, recorded.token, check=False).failure
-    assert again is not None
-    assert (again.digest, again.delivered) == (recorded.digest, recorded.delivered)
+BOUND: Final = 0.05
+"""Instead of 30 s, for waits that do not end when they are cancelled."""
 
 
 async def test_without_an_exploration_it_is_a_plain_wait() -> None:
@@ -189,3 +123,154 @@ def test_a_wait_that_can_not_be_cancelled_has_its_result_delivered() -> None:
         return 1
 
     explore(scenario, schedules=3)
+
+
+# -- waits that go on though they were given up
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trioresource.testing.inbox._LATEST", BOUND)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_thread_that_never_ends_holds_up_nothing() -> None:
+    never = threading.Event()
+
+    async def scenario() -> None:
+        with trio.move_on_after(0.01):
+            await external(lambda: trio.to_thread.run_sync(never.wait), what="a thread")
+
+    try:
+        with pytest.raises(Leaked, match=r"^<external main: a thread> goes on, 0.05 s after canc"):
+            explore(scenario)
+    finally:
+        # Each schedule had one.
+        never.set()
+
+
+@pytest.mark.usefixtures("short")
+def test_what_failed_before_is_not_hidden() -> None:
+    never = threading.Event()
+
+    async def scenario() -> None:
+        with trio.move_on_after(0.01):
+            await external(lambda: trio.to_thread.run_sync(never.wait), what="a thread")
+        raise ValueError("this first")
+
+    try:
+        with pytest.raises(ValueError, match="this first") as caught:
+            explore(scenario)
+    finally:
+        never.set()
+    assert caught.value.__notes__[0].startswith("<external main: a thread> goes on")
+
+
+def test_after_a_thread_out_of_control_a_shield_holds_up_nothing() -> None:
+    async def behind_shield() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep_forever()
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(behind_shield)
+            await trio.to_thread.run_sync(str)
+
+    with pytest.raises(Uncontrolled):
+        explore(scenario)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_thread_that_ends_in_time_is_no_finding() -> None:
+    threads: list[threading.Event] = []
+
+    async def scenario() -> None:
+        end = threading.Event()
+        threads.append(end)
+        try:
+            with trio.move_on_after(0.01):
+                await external(lambda: trio.to_thread.run_sync(end.wait))
+        finally:
+            end.set()
+
+    assert explore(scenario, schedules=3).failure is None
+    assert len(threads) == 4
+
+
+@pytest.mark.usefixtures("short")
+def test_a_thread_that_may_be_abandoned_is_no_finding() -> None:
+    never = threading.Event()
+
+    async def wait() -> None:
+        await trio.to_thread.run_sync(never.wait, abandon_on_cancel=True)
+
+    async def scenario() -> None:
+        with trio.move_on_after(0.01):
+            await external(wait)
+
+    try:
+        assert explore(scenario, schedules=3).failure is None
+    finally:
+        never.set()
+
+
+@pytest.mark.usefixtures("short")
+def test_waits_behind_shields_end_by_force() -> None:
+    """With tasks of their own, one of which waits once more, and with a clock of their own."""
+    ends: list[str] = []
+
+    async def clings(name: str) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    ends.append(name)
+
+    async def polls() -> None:
+        while True:  # noqa: ASYNC110 - its deadlines are what this is about
+            await trio.sleep(BOUND)
+
+    async def wait() -> None:
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(clings, "first")
+                nursery.start_soon(clings, "second")
+                nursery.start_soon(polls)
+
+    async def scenario() -> None:
+        ends.clear()
+        async with no_leaks():
+            with trio.move_on_after(0.01):
+                await external(wait, what="shielded")
+
+    with pytest.raises(Leaked, match=r"^<external main: shielded> goes on") as caught:
+        explore(scenario)
+    assert sorted(ends) == ["first", "second"]
+    # Each try would take as long as the bound.
+    assert "shrunk" not in "".join(caught.value.__notes__)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_schedule_that_had_failed_keeps_its_error() -> None:
+    async def shielded() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep_forever()
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(external, shielded)
+            await trio.sleep(0.01)
+            always(lambda: False, "a rule")
+            await trio.lowlevel.checkpoint()
+
+    failure = explore(scenario, check=False).failure
+    assert failure is not None
+    assert failure.error is not None
+    assert str(failure.error) == "a rule: does not hold"
+    assert any("goes on, 0.05 s after" in note for note in failure.error.__notes__)
+    again = replay(scenario, failure.token, check=False).failure
+    assert again is not None
+    assert again.delivered == failure.delivered

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -126,6 +127,23 @@ def test_options_marker_and_pytest_trio(pytester: pytest.Pytester, mode: str) ->
     result.stdout.fnmatch_lines(["*7 schedules (auto, seed 3)*"])
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+def test_processes_that_share_the_search(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import trio
+        from trioresource.testing import explored
+
+        @explored
+        async def test_it():
+            await trio.sleep(1)
+        """
+    )
+    result = pytester.runpytest("--schedule-jobs=2", "-rP")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*200 schedules (auto, seed 0, 2 jobs)*"])
+
+
 def test_beside_the_plugin_of_anyio(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ntrio_mode = false\n")
     pytester.makepyfile(
@@ -185,6 +203,7 @@ def test_an_async_fixture_is_refused(pytester: pytest.Pytester) -> None:
     ("option", "said"),
     [
         ("--schedules=0", "--schedules: 1 at least, not 0"),
+        ("--schedule-jobs=0", "--schedule-jobs: 1 at least, not 0"),
         ("--schedule=nonsense", "--schedule: 'nonsense' is not a schedule"),
         ("--schedule-strategy=best", "--schedule-strategy: there is no strategy 'best'"),
     ],

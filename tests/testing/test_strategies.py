@@ -59,6 +59,29 @@ def test_exhaustive_runs_every_interleaving(lengths: tuple[int, ...]) -> None:
     assert len(seen) == expected
 
 
+@pytest.mark.parametrize("lengths", [(1,), (2, 2), (3, 2), (2, 2, 2)])
+@pytest.mark.parametrize("strategy", ["exhaustive", "exhaustive:0", "exhaustive:1"])
+def test_exhaustive_counts_each_schedule_once(strategy: str, lengths: tuple[int, ...]) -> None:
+    async def worker(steps: int) -> None:
+        for _ in range(steps - 1):
+            await trio.lowlevel.checkpoint()
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            for steps in lengths:
+                nursery.start_soon(worker, steps)
+
+    runs: list[list[tuple[int, int]]] = []
+    plain: list[list[tuple[int, int]]] = []
+    # Wrapped, it is not known to be exhaustive.
+    explore(scenario, strategy=Recorder(strategy, runs), schedules=10_000)
+    explore(scenario, strategy=Recorder("fifo", plain), schedules=2)
+    result = explore(scenario, strategy=strategy, schedules=10_000)
+    assert result.exhausted
+    assert result.beyond == (plain[0] not in runs)
+    assert result.schedules == len(runs) + result.beyond
+
+
 def test_exhaustive_runs_no_schedule_twice() -> None:
     async def scenario() -> None:
         async with trio.open_nursery() as nursery:

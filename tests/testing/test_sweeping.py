@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 from trioresource.testing import FakeProcess, Leaked, no_leaks, replay, sweep
+from trioresource.testing.overrides import Overrides, overridden
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -160,6 +162,32 @@ def test_cancellation_and_schedules_together() -> None:
     what = pytest.RaisesExc(AssertionError, match="given back what it never had")
     with pytest.RaisesGroup(what):
         sweep(operation, setup=beside_another, check=check, schedules=20)
+
+
+def test_the_note_says_how_to_replay_it_without_a_test_runner() -> None:
+    setups = 0
+
+    @contextlib.asynccontextmanager
+    async def counted() -> AsyncIterator[Processes]:
+        nonlocal setups
+        setups += 1
+        async with processes() as started:
+            yield started
+
+    with pytest.raises(Leaked) as caught, overridden(Overrides()):
+        sweep(careless, setup=counted, check=kill_all)
+    where = caught.value.__notes__[-1]
+    said = re.search(r"\nreplay: sweep\(\.\.\., replay='(tr1-\w+)'\)$", caught.value.__notes__[-2])
+    assert said is not None
+    setups = 0
+    with pytest.raises(Leaked, match="fake process 1000") as caught:
+        sweep(careless, setup=counted, check=kill_all, replay=said[1])
+    # Once, and once more for the table.
+    assert setups == 2
+    assert caught.value.__notes__[-1] == where
+    mended = sweep(careful, setup=counted, check=kill_all, replay=said[1])
+    assert [point.number for point in mended.points] == [2]
+    assert mended.schedules == 1
 
 
 def test_the_token_knows_where_it_was_cancelled() -> None:

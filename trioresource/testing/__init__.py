@@ -8,7 +8,6 @@ from trioresource.testing.conformance import HandlerConformance as HandlerConfor
 from trioresource.testing.conformance import Verdict as Verdict
 from trioresource.testing.conformance import check_handler as check_handler
 from trioresource.testing.exhaustive import Exhaustive as Exhaustive
-from trioresource.testing.exploring import Exploration as Exploration
 from trioresource.testing.exploring import explore as explore
 from trioresource.testing.exploring import explored as explored
 from trioresource.testing.exploring import replay as replay
@@ -22,6 +21,7 @@ from trioresource.testing.findings import Livelock as Livelock
 from trioresource.testing.findings import Uncontrolled as Uncontrolled
 from trioresource.testing.leaks import NoLeaks as NoLeaks
 from trioresource.testing.leaks import no_leaks as no_leaks
+from trioresource.testing.reporting import Exploration as Exploration
 from trioresource.testing.scenario import always as always
 from trioresource.testing.scenario import cancellable as cancellable
 from trioresource.testing.scenario import choose as choose

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Abandoned", "Controller"]
 
+_GO: Final = outcome.Value(None)
+"""What a task at the gate is resumed with: it has been sent something already."""
 _UNWINDING_STEPS: Final = 10_000
 """A schedule that has failed gets so many steps to unwind before its tasks are closed."""
 
@@ -97,7 +99,6 @@ class Controller:
         self.crashed: BaseException | None = None
         self.released: bool = False
         self.given_up: bool = False
-        self._fenced = False
         self._unwinding = 0
 
     # -- turns
@@ -147,11 +148,12 @@ class Controller:
     def _let_go(self, queue: list[GatedTask], options: Sequence[Option]) -> float:
         option = self._held
         if option is None:
-            index = self._pick(queue, options)
+            count = len(queue) + len(options)
+            index = 0 if count == 1 and queue else self._pick(queue, options)
             if index < len(queue):
                 gated = queue.pop(index)
                 self._went(gated.key)
-                trio.lowlevel.reschedule(gated.task)
+                trio.lowlevel.reschedule(gated.task, _GO)
                 return 0
             option = options[index - len(queue)]
         # A replay waits for what its recording saw here.
@@ -241,7 +243,7 @@ class Controller:
             self._went(CLOCK)
             self.fire()
             return 0
-        if self._fenced:
+        if any(gated.outside for gated in self.live.values()):
             # A thread can not be cancelled; the schedule has failed, and waits for it.
             return inf
         self._stuck()
@@ -270,7 +272,7 @@ class Controller:
 
     def fence(self, gated: GatedTask, what: str) -> None:
         """A task waits for something that no schedule controls."""
-        self._fenced = True
+        gated.outside = True
         if not self.released:
             text = (
                 f"{gated.key} {what}, outside of Trio, where no schedule decides what comes first"

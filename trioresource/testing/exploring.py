@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, final, overload
 import attrs
 import trio
 
+from trioresource.testing.comparing import compare, diverged
 from trioresource.testing.exhaustive import Exhaustive
 from trioresource.testing.findings import Diverged
 from trioresource.testing.following import Replay
-from trioresource.testing.overrides import overrides
+from trioresource.testing.overrides import overrides, replayed_by
+from trioresource.testing.parallel import Share, can_divide, divide
 from trioresource.testing.portfolio import make_strategy
+from trioresource.testing.reporting import Exploration, explain
 from trioresource.testing.running import Run, Scenario, Settings, run, search
-from trioresource.testing.schedule import Schedule, schedule_of
-from trioresource.testing.shrinking import Shrinker, signature
+from trioresource.testing.schedule import schedule_of
+from trioresource.testing.shrinking import Shrinker
 from trioresource.testing.strategies import Fifo, Strategy
 from trioresource.testing.tokens import decode
 from trioresource.testing.tracing import Tracer
@@ -29,43 +32,6 @@ __all__ = ["Exploration", "explore", "explored", "replay"]
 P = ParamSpec("P")
 
 
-@attrs.frozen(kw_only=True)
-class Exploration:
-    """What an exploration did."""
-
-    schedules: int
-    """How many schedules ran, the plain one included; without those of the shrinking."""
-    strategy: str
-    """The strategy's name."""
-    seed: int
-    exhausted: bool = False
-    """Whether there is no other schedule, within the bound on preemptions."""
-    bound: int | None = None
-    """The most preemptions of a schedule, where the strategy has such a bound."""
-    seconds: float = 0.0
-    """How long it took, in real seconds."""
-    failure: Schedule | None = None
-    """The simplest schedule found that fails."""
-    found: Schedule | None = None
-    """The schedule that failed first, as it was before it was shrunk."""
-    shrinking: int = 0
-    """How many schedules the shrinking tried."""
-
-    @property
-    def rate(self) -> float:
-        """Schedules in a second."""
-        return self.schedules / self.seconds if self.seconds else 0.0
-
-    def __str__(self) -> str:
-        """In words, for a test's report."""
-        if self.failure is not None:
-            return f"schedule {self.schedules} failed ({self.strategy}, seed {self.seed})"
-        text = f"{self.schedules} schedules ({self.strategy}, seed {self.seed})"
-        if self.exhausted and self.bound is not None:
-            return f"{text}: every schedule with at most {self.bound} preemptions"
-        return f"{text}: every schedule there is" if self.exhausted else text
-
-
 def explore(
     scenario: Scenario,
     *,
@@ -76,6 +42,7 @@ def explore(
     cancel: bool = False,
     seconds: float | None = None,
     max_steps: int = 10_000,
+    jobs: int = 1,
     replay: str | None = None,
     check: bool = True,
 ) -> Exploration:
@@ -100,8 +67,14 @@ def explore(
         cancel: whether the body of ``cancellable()`` may be cancelled at any moment.
         seconds: the search begins no other schedule after so many real seconds.
         max_steps: a schedule with more steps has a livelock.
-        replay: the token of a schedule: only that one runs.
-        check: whether to raise what was found; otherwise it is in the result.
+        jobs: how many processes share the search: forks of this one, so that what the
+            scenario does to objects outside of itself is not seen here. One process searches
+            where there is an order (``exhaustive``, a strategy of one's own), where other
+            threads run, and where there is no ``fork()``.
+        replay: the token of a schedule: only that one runs, once, and if it fails once more
+            for the report. It is not shrunk.
+        check: whether to raise what was found; otherwise it is in the result, and the
+            pytest plugin does not remember it.
 
     Returns:
         What was done.
@@ -121,24 +94,29 @@ def explore(
             "explore() runs Trio by itself, many times; call it from a function that is not"
             " async, or decorate the async test by @explored() instead"
         )
+    settings = Settings(timers=timers, cancel=cancel, max_steps=max_steps)
     explorer = _Explorer(
         scenario,
-        settings=Settings(timers=timers, cancel=cancel, max_steps=max_steps),
+        settings=settings,
         schedules=schedules,
         strategy=strategy,
         seed=seed,
         seconds=seconds,
+        jobs=jobs,
         replay=replay,
+        remembered=overrides().failed_before if check else (),
     )
     result = explorer.explore()
     failure = result.failure
-    token = None if failure is None else failure.token
+    # Without a check, the caller asks what there is to be found: that is no failed test.
+    token = None if failure is None or not check else failure.token
     overrides().explored(str(result), token)
     if failure is None or not check:
         return result
     error = failure.error
     assert error is not None
-    _explain(error, result, failure)
+    with replayed_by(functools.partial(_command, settings)):
+        explain(error, result, failure, overrides().command(failure.token))
     try:
         raise error
     finally:
@@ -146,8 +124,16 @@ def explore(
         del error, failure, result, explorer
 
 
+def _command(settings: Settings, token: str) -> str:
+    """What replays a schedule, in Python: a token means something in the same settings only."""
+    plain = attrs.asdict(Settings())
+    given = {name: value for name, value in attrs.asdict(settings).items() if value != plain[name]}
+    options = "".join(f", {name}={value!r}" for name, value in given.items())
+    return f"replay(scenario, {token!r}{options})"
+
+
 def replay(scenario: Scenario, token: str, **options: Any) -> Exploration:
-    """Run one schedule again.
+    """Run one schedule again: once, and if it fails once more for the report.
 
     Args:
         scenario: the scenario of the exploration that gave the token.
@@ -187,7 +173,8 @@ def explored(test: Any = None, /, **options: Any) -> Any:
 
     @functools.wraps(test)
     def explore_test(*args: Any, **kwargs: Any) -> None:
-        explore(functools.partial(test, *args, **kwargs), **options)
+        with replayed_by(lambda token: f"@explored(..., replay={token!r})"):
+            explore(functools.partial(test, *args, **kwargs), **options)
 
     # What the pytest plugin knows such a test by, without importing this module.
     explore_test.__dict__["_trioresource_explored"] = True
@@ -207,12 +194,14 @@ class _Explorer:
         strategy: str | Strategy,
         seed: int,
         seconds: float | None,
+        jobs: int,
         replay: str | None,
+        remembered: Iterable[str],
     ) -> None:
         over = overrides()
         self._scenario: Final = scenario
         self._settings: Final = settings
-        self._schedules: Final = schedules if over.schedules is None else over.schedules
+        self._schedules = schedules if over.schedules is None else over.schedules
         self._seed: Final = seed if over.seed is None else over.seed
         self._seconds: Final = seconds
         self._replay: Final = replay if over.token is None else over.token
@@ -224,58 +213,100 @@ class _Explorer:
         else:
             self._name = getattr(strategy, "name", type(strategy).__name__)
             self._strategy = strategy
-        for name, value, least in (
-            ("schedules", self._schedules, 1),
-            ("max_steps", settings.max_steps, 1),
+        jobs = jobs if over.jobs is None else over.jobs
+        for name, value in (
+            ("schedules", self._schedules),
+            ("max_steps", settings.max_steps),
+            ("jobs", jobs),
         ):
-            if value < least:
-                raise ValueError(f"{name}: {least} at least, not {value}")
-        self._first: Final = tuple(map(decode, over.failed_before))
+            if value < 1:
+                raise ValueError(f"{name}: 1 at least, not {value}")
+        ordered = not isinstance(strategy, str) or isinstance(self._strategy, Exhaustive | Fifo)
+        self._jobs: Final = 1 if ordered or jobs == 1 or not can_divide() else jobs
+        self._first: Final = tuple(map(decode, remembered))
         self._ran = 0
+        self._before: Final[set[tuple[tuple[int, int], ...]]] = set()
+        """What has passed before the search, and has not come up in it."""
         self._began = time.perf_counter()
         self._failed: Run | None = None
+        self._is_needed: Callable[[], bool] = lambda: True
 
     def explore(self) -> Exploration:
         if self._replay is not None:
             self._name = "replay"
             self._try([decode(self._replay)])
-            return self._result()
-        if not self._try(self._first):
+        elif not self._try(self._first, must_fit=False):
             self._name = "failed before"
         elif self._plain() and not isinstance(self._strategy, Fifo):
-            self._search()
+            if self._jobs == 1:
+                self._search()
+            elif self._goes_on():
+                self._divide()
         return self._result()
 
-    def _try(self, recorded: Iterable[list[int]]) -> bool:
+    def _try(self, recorded: Iterable[list[int]], *, must_fit: bool = True) -> bool:
         """Run recorded schedules; whether all passed."""
         for picks in recorded:
-            self._ran += 1
             result = self._follow(picks)
-            if result.failed:
-                self._failed = result
+            if isinstance(result.error, Diverged) and not must_fit:
+                # The test, or what it tests, has changed since.
+                continue
+            if not self._passes(result):
                 return False
         return True
+
+    def _passes(self, first: Run) -> bool:
+        """Count a schedule that runs before the search; whether it passed."""
+        self._before.add(tuple(first.controller.picks))
+        self._ran = len(self._before)
+        if first.failed:
+            self._failed = first
+        return not first.failed
 
     def _follow(self, picks: Iterable[int], tracer: Tracer | None = None) -> Run:
         strategy = Replay(picks)
         return run(self._scenario, strategy, self._settings, follow=True, tracer=tracer)
 
+    def _again(self, recorded: Run, tracer: Tracer | None = None) -> Run:
+        """Run a schedule once more, in a run of its own."""
+        again = self._follow([index for index, _ in recorded.controller.picks], tracer)
+        compare(recorded, again)
+        return again
+
     def _plain(self) -> bool:
         """Run the plain schedule, twice; whether it passed."""
         plain = run(self._scenario, Fifo(), self._settings)
-        self._ran += 1
         # Other objects at other addresses: an order that depends on them should show.
         ballast = [object() for _ in range(1000)]
-        again = self._follow([index for index, _ in plain.controller.picks])
+        self._again(plain)
         del ballast
-        _compare(plain, again)
-        if plain.failed:
-            self._failed = plain
-        return not plain.failed
+        return self._passes(plain)
+
+    def _divide(self) -> None:
+        """Let others search, and follow what they have found."""
+        ran, picks = divide(self._jobs, self._search_share)
+        self._ran += ran
+        if picks is not None:
+            self._failed = self._follow(picks)
+            if not self._failed.failed:
+                raise diverged("it failed in a process of the search, and then passed")
+
+    def _search_share(self, number: int, is_needed: Callable[[int], bool]) -> Share:
+        """What a process of the search does, with the copy of this object that it has."""
+        before = self._ran
+        if number:
+            self._strategy = make_strategy(self._name, f"{self._seed} {number}")
+        self._schedules = (
+            before + (self._schedules - before + self._jobs - 1 - number) // self._jobs
+        )
+        self._is_needed = lambda: is_needed(self._ran - before)
+        self._search()
+        failed = None if self._failed is None else self._failed.controller.picks
+        return Share(self._ran - before, None if failed is None else [pick for pick, _ in failed])
 
     def _search(self) -> None:
         def report(result: Run) -> bool:
-            self._ran += 1
+            self._count(result)
             if result.failed:
                 self._failed = result
             return not result.failed and self._goes_on()
@@ -287,9 +318,18 @@ class _Explorer:
             self._strategy.end(result.controller.picks, result.failed)
             report(result)
 
+    def _count(self, result: Run) -> None:
+        """Count a schedule of the search, unless a search for all comes to one that has run."""
+        if self._before and isinstance(self._strategy, Exhaustive):
+            picks = tuple(result.controller.picks)
+            if picks in self._before:
+                self._before.remove(picks)
+                return
+        self._ran += 1
+
     def _goes_on(self) -> bool:
         late = self._seconds is not None and time.perf_counter() - self._began >= self._seconds
-        return self._ran < self._schedules and not late
+        return self._ran < self._schedules and not late and self._is_needed()
 
     def _result(self) -> Exploration:
         seconds = time.perf_counter() - self._began
@@ -297,84 +337,26 @@ class _Explorer:
         found = failure = None
         tried = 0
         if self._failed is not None:
-            confirmed = self._confirm(self._failed)
-            shrinker = Shrinker(self._scenario, self._settings)
-            simplest = shrinker.shrink(confirmed)
-            tried = shrinker.tried
-            found, failure = schedule_of(confirmed), self._traced(simplest)
+            first = simplest = self._failed
+            if self._replay is None:
+                # Whatever is reported comes from a run of its own.
+                first = self._again(first)
+                shrinker = Shrinker(self._scenario, self._settings)
+                simplest = shrinker.shrink(first)
+                tried = shrinker.tried
+            tracer = Tracer()
+            found, failure = schedule_of(first), schedule_of(self._again(simplest, tracer), tracer)
+        exhausted = exhaustive is not None and exhaustive.exhausted and found is None
         return Exploration(
             schedules=self._ran,
             strategy=self._name,
             seed=self._seed,
-            exhausted=exhaustive is not None and exhaustive.exhausted and found is None,
+            exhausted=exhausted,
             bound=None if exhaustive is None else exhaustive.bound,
+            beyond=len(self._before) if exhausted else 0,
             seconds=seconds,
+            jobs=self._jobs,
             failure=failure,
             found=found,
             shrinking=tried,
         )
-
-    def _confirm(self, failed: Run) -> Run:
-        """Run it again, in a run of its own."""
-        again = self._follow([index for index, _ in failed.controller.picks])
-        _compare(failed, again)
-        return again
-
-    def _traced(self, simplest: Run) -> Schedule:
-        """Run it again, and note the lines."""
-        tracer = Tracer()
-        again = self._follow([index for index, _ in simplest.controller.picks], tracer)
-        _compare(simplest, again)
-        return schedule_of(again, tracer)
-
-
-def _compare(recorded: Run, again: Run) -> None:
-    """The same decisions must have led to the same."""
-    for what, first, second in (
-        ("step", recorded.controller.steps, again.controller.steps),
-        ("completion", recorded.controller.inbox.delivered, again.controller.inbox.delivered),
-    ):
-        for number, (one, other) in enumerate(_zipped(first, second), 1):
-            if one != other:
-                raise _diverged(f"{what} {number} was {one}, and then {other}", recorded, again)
-    ends = [None if one.error is None else signature(one.error) for one in (recorded, again)]
-    if ends[0] != ends[1]:
-        texts = ["passed" if one.error is None else repr(one.error) for one in (recorded, again)]
-        raise _diverged(f"it ended differently: {texts[0]}, and then {texts[1]}", recorded, again)
-
-
-def _zipped(first: list[str], second: list[str]) -> Iterable[tuple[str, str]]:
-    length = max(len(first), len(second))
-    ended = ["the end"]
-    return zip(
-        first + ended * (length - len(first)),
-        second + ended * (length - len(second)),
-        strict=True,
-    )
-
-
-def _diverged(what: str, recorded: Run, again: Run) -> Diverged:
-    error = Diverged(
-        f"the same decisions led to something else: {what}. Something in the scenario is not"
-        " controlled: an iteration over a set, randomness without a seed, the wall clock,"
-        " or state that outlives a schedule",
-    )
-    error.__cause__ = recorded.error or again.error
-    return error
-
-
-def _explain(error: BaseException, result: Exploration, failure: Schedule) -> None:
-    found = result.found
-    assert found is not None
-    shrunk = (
-        f"shrunk from {found.preemptions} to {failure.preemptions} preemptions"
-        f" and {found.switches} to {failure.switches} switches in {result.shrinking} runs"
-    )
-    lines = [
-        f"schedule {result.schedules} ({result.strategy}, seed {result.seed}) · {shrunk}",
-        f"virtual time {failure.duration:g} s",
-        failure.table(),
-        "* the schedule leaves a task here that could have gone on",
-        f"replay: {overrides().command(failure.token)}",
-    ]
-    error.add_note("\n".join(lines))

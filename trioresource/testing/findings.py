@@ -26,7 +26,13 @@ class Livelock(AssertionError):
 
 
 class Leaked(AssertionError):
-    """Something was left behind: a task, process, descriptor, thread or memory channel."""
+    """Something was left behind: a task, process, descriptor, thread or memory channel.
+
+    The code under test is at fault. Also raised when what ``external()`` awaits goes on 30
+    real seconds after it was cancelled: that is a task, mostly with a thread or process,
+    which a program would wait for as well. It is not ``Uncontrolled``, because the kit knows
+    of it, and no order of events depends on it.
+    """
 
 
 class Diverged(AssertionError):

@@ -57,6 +57,7 @@ class GatedTask:
         "delivered",
         "key",
         "number",
+        "outside",
         "parked",
         "task",
     )
@@ -75,12 +76,15 @@ class GatedTask:
         self.parked: bool = False
         self.delivered: bool = False
         """Whether the last thing it was sent was ``Cancelled``."""
+        self.outside: bool = False
+        """Whether it waits for something that no schedule controls."""
         self.children: dict[str, int] = {}
 
     def send(self, value: Any) -> Any:
         """Trio resumes the task: keep that, or, when it is the task's turn, pass it on."""
         controller = self._controller
         if not self.parked:
+            self.outside = False
             return self._park(value)
         self.parked = False
         message, self._message = self._message, None

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import outcome
 import trio
+import trio.testing
 
-from trioresource.testing.findings import Diverged
+from trioresource.testing.controller import Abandoned
+from trioresource.testing.findings import Diverged, Leaked
 from trioresource.testing.options import Option
 
 if TYPE_CHECKING:
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["Inbox", "Letter"]
 
 _LATEST: Final = 30.0
-"""Seconds that a replay waits for a completion that the recording saw."""
+"""Real seconds: so long a replay waits for a completion that its recording saw, and the end
+of a schedule for a wait that was given up."""
+_ATTEMPTS: Final = 1000
+"""What goes on is ended by force so often, in case that it waits again."""
 
 
 @final
@@ -41,9 +46,11 @@ class Letter(Option):
         self.result: outcome.Outcome[Any] | None = None
         self._task = task
         self._scope = trio.CancelScope()
+        self._fetcher: trio.lowlevel.Task | None = None
 
     async def fetch(self, wait: Callable[[], Awaitable[Any]]) -> None:
         """Await the outside, in a task that no schedule controls."""
+        self._fetcher = trio.lowlevel.current_task()
         try:
             with self._scope:
                 try:
@@ -70,6 +77,15 @@ class Letter(Option):
         if isinstance(self.result, outcome.Value):
             self.inbox.dispose(self.result.value)
 
+    def end_by_force(self) -> None:
+        """Let the wait raise. Everybody must be blocked, or a task would be resumed twice."""
+        task = self._fetcher
+        if task is None:
+            return
+        while children := [child for n in task.child_nurseries for child in n.child_tasks]:
+            task = min(children, key=lambda child: child.name)
+        trio.lowlevel.reschedule(task, outcome.Error(Abandoned()))
+
 
 def _describe(key: str, result: outcome.Outcome[Any]) -> str:
     """What can be compared between a recording and its replay."""
@@ -78,6 +94,15 @@ def _describe(key: str, result: outcome.Outcome[Any]) -> str:
     assert isinstance(result, outcome.Value)
     plain = result.value is None or type(result.value) in (bool, int, str, bytes)
     return f"{key}: {result.value!r}" if plain else f"{key}: {type(result.value).__name__}"
+
+
+def _overdue(keys: list[str]) -> str:
+    verb = "goes" if len(keys) == 1 else "go"
+    return (
+        f"{', '.join(keys)} {verb} on, {_LATEST:g} s after cancellation, which must end what"
+        " external() awaits: run a thread with abandon_on_cancel=True, give what is shielded"
+        " a deadline, or say external(..., cancellable=False) and let the task wait for it"
+    )
 
 
 @final
@@ -96,6 +121,8 @@ class Inbox:
         self._fetching: list[Letter] = []
         self._idle: trio.Event | None = None
         self._since: float | None = None
+        self._virtual = 0.0
+        self._ending_since: float | None = None
         self.awaited: Final[list[Letter]] = []
         """Not delivered yet, in the order in which the waits began."""
         self.delivered: Final[list[str]] = []
@@ -136,8 +163,10 @@ class Inbox:
     def fetched(self, letter: Letter) -> None:
         """A wait has ended."""
         self._fetching.remove(letter)
+        self._ending_since = None
         if self._idle is not None:
             self._idle.set()
+            self._idle = None
 
     def dispose(self, value: object) -> None:
         """Close what has come, and nobody will get, such as a connection."""
@@ -155,10 +184,13 @@ class Inbox:
     # -- real time: it passes only while everybody waits for the outside
 
     def waited(self) -> float:
-        """For how long everybody has been waiting for the outside, in real seconds."""
+        """For how long everybody has been waiting for the outside, in real seconds.
+
+        Since the clock has moved last: what has passed until then is in its time already.
+        """
         now = time.perf_counter()
-        if self._since is None:
-            self._since = now
+        if self._since is None or self._virtual != self._controller.now:
+            self._since, self._virtual = now, self._controller.now
         return now - self._since
 
     def moved(self) -> None:
@@ -180,16 +212,53 @@ class Inbox:
         return left
 
     async def close(self) -> None:
-        """End all waits; returns when no task of them is left."""
+        """End all waits, at the end of the schedule.
+
+        Returns when no task of them is left, or after 30 real seconds. Then the schedule
+        has failed, as ``Leaked``, unless it had failed before; and the tasks that are left
+        are ended by force, at the end of the run of Trio, which would wait for them.
+        """
         for letter in tuple(self.awaited):
             letter.give_up()
-        await self.settle()
+        until = time.perf_counter() + _LATEST
+        self.moved()
+        while self._fetching and (left := until - time.perf_counter()) > 0:
+            # While nobody else is left, the clock moves as real time does.
+            with trio.move_on_after(left):
+                await self._one_fetched()
+        if self._fetching:
+            keys = [letter.key for letter in self._fetching]
+            # Recorded, so that a replay is compared, and that nobody tries to shrink this.
+            self.delivered.extend(f"{key}: goes on" for key in keys)
+            if self._controller.failure is None:
+                self._controller.abort(Leaked(_overdue(keys)))
+            else:
+                self._controller.failure.add_note(_overdue(keys))
+            self._spawn(self._end_by_force)
+
+    async def _end_by_force(self) -> None:
+        """As soon as the run ends, end what would hold it up for ever."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                for _ in range(_ATTEMPTS):
+                    await trio.testing.wait_all_tasks_blocked()
+                    if not self._fetching:
+                        break
+                    # One at a time, the last comer first: it may free another.
+                    self._fetching[-1].end_by_force()
 
     async def settle(self) -> None:
         """Wait until the waits that nobody needs any more have ended."""
         while self._given_up:
+            await self._one_fetched()
+
+    async def _one_fetched(self) -> None:
+        # Several blocks without leaks may end at once.
+        if self._idle is None:
             self._idle = trio.Event()
-            await self._idle.wait()
+        await self._idle.wait()
 
     @property
     def _given_up(self) -> int:
@@ -200,6 +269,11 @@ class Inbox:
         """How long to wait for waits that nobody needs any more, in real seconds.
 
         While they last, no time passes for the scenario, so that it can not depend on how
-        long they take.
+        long they take; but not for longer than 30 s in which none of them ends.
         """
-        return max(_LATEST - self.waited(), 0) if self._given_up else 0
+        if not self._given_up:
+            return 0
+        now = time.perf_counter()
+        if self._ending_since is None:
+            self._ending_since = now
+        return max(_LATEST - (now - self._ending_since), 0)

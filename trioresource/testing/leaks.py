@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["NoLeaks", "no_leaks"]
+__all__ = ["TRIO_THREAD", "NoLeaks", "no_leaks"]
 
 _DESCRIPTORS: Final = next(
     (path for path in map(Path, ("/proc/self/fd", "/dev/fd")) if path.is_dir()), None
 )
 _CHILDREN: Final = Path("/proc/self/task")
-_TRIO_THREAD: Final = "Trio"
+TRIO_THREAD: Final = "Trio"
 """How the threads that Trio keeps for the next call are named; they are nobody's. While one
 runs a function, it is named for that."""
 
@@ -44,6 +44,16 @@ def no_leaks() -> NoLeaks:
         The context manager. At its end it raises ``Leaked`` if there is a task, a child
         process, a ``FakeProcess``, a file descriptor, a thread or an open memory channel
         that was not there at its beginning; not so if the block raises by itself.
+
+    Note:
+        A bare ``open_monitor()`` leaves ``monitor.reports`` open, so that the last reports
+        can be read. Close it, inside of this block::
+
+            async with no_leaks():
+                async with open_monitor() as monitor:
+                    ...
+                with monitor.reports:
+                    last = [report async for report in monitor.reports]
     """
     return NoLeaks()
 
@@ -96,7 +106,7 @@ class _Snapshot:
         self._fakes = [fake for fake in _fakes() if fake.returncode is None]
         self._children = _children()
         self._descriptors = _descriptors()
-        self._threads = [t for t in threading.enumerate() if not t.name.startswith(_TRIO_THREAD)]
+        self._threads = [t for t in threading.enumerate() if not t.name.startswith(TRIO_THREAD)]
         self._channels = list(_channels())
 
     def since(self, before: _Snapshot) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Overrides", "overridden", "overrides"]
+__all__ = ["Overrides", "overridden", "overrides", "replayed_by"]
 
 
 def _command(token: str) -> str:
@@ -23,6 +23,7 @@ class Overrides:
     schedules: int | None = None
     strategy: str | None = None
     seed: int | None = None
+    jobs: int | None = None
     token: str | None = None
     """Only this schedule is to run."""
     failed_before: tuple[str, ...] = ()
@@ -50,3 +51,18 @@ def overridden(by: Overrides) -> Iterator[None]:
         yield
     finally:
         _OVERRIDES.reset(token)
+
+
+@contextlib.contextmanager
+def replayed_by(command: Callable[[str], str]) -> Iterator[None]:
+    """Say how the schedules of the body's explorations are replayed, unless a caller has said.
+
+    Args:
+        command: is given a token.
+    """
+    over = overrides()
+    if over.command is not _command:
+        yield
+        return
+    with overridden(attrs.evolve(over, command=command)):
+        yield

@@ -97,7 +97,10 @@ class _Schedule:
         controller = self._controller
         if controller.crashed is not None:
             raise controller.crashed
-        error = controller.failure or self.error or raised
+        error = self.error or controller.failure or raised
+        if self.error is not None and controller.failure is not None:
+            # Found at the end of the schedule, which had failed already.
+            self.error.add_note(str(controller.failure))
         if raised is not None and not is_finding(raised) and controller.failure is None:
             raise raised
         if error is not None and not is_finding(error):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trioresource.testing.running import Run
     from trioresource.testing.tracing import Line, Tracer
 
-__all__ = ["Schedule", "Step"]
+__all__ = ["Schedule", "Step", "counted", "described", "explained", "schedule_of"]
 
 _WIDEST: Final = 46
 _NARROWEST: Final = 18
@@ -29,6 +29,7 @@ _ROWS: Final = 60
 """Rows in a table; of a longer schedule, the end is what tells most."""
 _LINES: Final = 6
 """Lines shown of one step."""
+_LEGEND: Final = "* the schedule leaves a task here that could have gone on"
 
 
 @attrs.frozen
@@ -88,6 +89,36 @@ class Schedule:
         reports are.
         """
         return "\n".join(_table(self))
+
+    def __str__(self) -> str:
+        """The token, how many preemptions and switches, and the table."""
+        return f"schedule {self.token}: {described(self)}\n{explained(self)}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words.
+
+    Args:
+        number: how many.
+        noun: what one of them is called.
+    """
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+def described(schedule: Schedule) -> str:
+    """How many preemptions and switches a schedule has, and how much virtual time it takes."""
+    preemptions = counted(schedule.preemptions, "preemption")
+    switches = counted(schedule.switches, "switch")
+    return f"{preemptions}, {switches}, virtual time {schedule.duration:g} s"
+
+
+def explained(schedule: Schedule) -> str:
+    """A schedule's table, and what the star in it means if there is one."""
+    rows = list(_table(schedule))
+    starred = any(row.startswith("*") for row in rows)
+    return "\n".join([*rows, _LEGEND] if starred else rows)
 
 
 def schedule_of(run: Run, tracer: Tracer | None = None) -> Schedule:

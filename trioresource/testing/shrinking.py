@@ -4,7 +4,9 @@ What a person wants to know is where a task was interrupted, and by whom. So the
 schedule is the one with the fewest preemptions, then the fewest switches, then the fewest
 decisions (the order of Jalbert and Sen's "A Trace Simplification Technique for Effective
 Debugging of Concurrent Programs"). A schedule is taken as a list of who goes, decision by
-decision; whoever can not go when the list says so is passed over.
+decision; whoever can not go when the list says so is passed over. Each change to that list
+must be for the better, so this can end where a schedule with fewer preemptions is another
+altogether. Hence the schedules with fewer preemptions are tried as well, for some time.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Final, final
 
+from trioresource.testing.exhaustive import Exhaustive
 from trioresource.testing.following import Wishes
 from trioresource.testing.running import Run, Scenario, Settings, run
 from trioresource.testing.stacks import is_ours
@@ -25,6 +28,8 @@ Signature = tuple[object, ...]
 
 _TO_THE_END: Final = 100
 """More decisions than a task is likely to have left."""
+_OTHERS: Final = 100
+"""Schedules with fewer preemptions are tried as often as others were, and so often at least."""
 
 
 def signature(error: BaseException) -> Signature:
@@ -72,20 +77,43 @@ class Shrinker:
         if failed.controller.inbox.delivered:
             # Real processes and threads: each try takes real time, and comes out anew.
             return failed
-        while any([self._drop(), self._merge(), self._simplify()]) and self._left:
-            pass
+        self._change()
+        if self._replace():
+            self._change()
         return self._best
 
     @property
     def _left(self) -> bool:
         return self.tried < self._budget
 
+    def _change(self) -> None:
+        """Change the best schedule as long as that makes it simpler."""
+        while any([self._drop(), self._merge(), self._simplify()]) and self._left:
+            pass
+
+    def _replace(self) -> bool:
+        """Whether, of the schedules with fewer preemptions, one that was tried fails as well."""
+        preemptions = len(self._best.controller.departures)
+        end = min(self.tried + max(self.tried, _OTHERS), self._budget)
+        for bound in range(preemptions):
+            # What is left is shared out: a small bound may have many schedules, too.
+            until = self.tried + (end - self.tried) // (preemptions - bound)
+            every = _Every(bound, self._best.controller.choices)
+            while self.tried < until and every.begin():
+                tried = run(self._scenario, every, self._settings)
+                every.end(tried.controller.picks, tried.failed)
+                if self._is_better(tried):
+                    return True
+        return False
+
     def _try(self, keys: Sequence[str], choices: Sequence[int]) -> bool:
         """Whether this schedule fails as well, and is simpler; then it is the best."""
-        self.tried += 1
         strategy = Wishes(keys, choices)
         strategy.begin()
-        tried = run(self._scenario, strategy, self._settings, follow=True)
+        return self._is_better(run(self._scenario, strategy, self._settings, follow=True))
+
+    def _is_better(self, tried: Run) -> bool:
+        self.tried += 1
         if tried.error is None or signature(tried.error) != self._wanted:
             return False
         if _measure(tried) >= _measure(self._best):
@@ -137,6 +165,37 @@ class Shrinker:
                 choices[position] = 0
                 better = self._try(self._best.controller.wishes, choices) or better
         return better
+
+
+@final
+class _Every:
+    """Every schedule with so many preemptions at most, in which the scenario decides the same.
+
+    Args:
+        bound: how many preemptions.
+        choices: the decisions of ``choose()``; after them, the first option.
+    """
+
+    def __init__(self, bound: int, choices: Sequence[int]) -> None:
+        self._order: Final = Exhaustive(bound)
+        self._choices: Final = Wishes((), choices)
+
+    def begin(self) -> bool:
+        """Whether there is a schedule left."""
+        self._choices.begin()
+        return self._order.begin()
+
+    def pick(self, keys: Sequence[str], last: str | None) -> int:
+        """Who is next in the order of the schedules."""
+        return self._order.pick(keys, last)
+
+    def choose(self, count: int) -> int:
+        """What was decided."""
+        return self._choices.choose(count)
+
+    def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
+        """Go on to the next one."""
+        self._order.end(picks, failed)
 
 
 def _merged(segments: Sequence[tuple[str, int]], position: int) -> list[list[str]]:

@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from trioresource.testing.exploring import explore
+from trioresource.testing.overrides import replayed_by
 from trioresource.testing.portfolio import make_strategy
 from trioresource.testing.running import current
 from trioresource.testing.scenario import choose
@@ -66,6 +67,7 @@ def sweep(
     seed: int = 0,
     timers: bool = False,
     max_steps: int = 10_000,
+    replay: str | None = None,
 ) -> Sweep:
     """Cancel an operation at each of its checkpoints, once each, in virtual time.
 
@@ -85,6 +87,8 @@ def sweep(
         seed: what the strategy draws from.
         timers: as for ``explore``.
         max_steps: as for ``explore``.
+        replay: the token of a schedule, which says where to cancel as well: only that one
+            runs. The other arguments must be as they were.
 
     Returns:
         Where the operation was cancelled.
@@ -105,14 +109,16 @@ def sweep(
 
     each = _Each(trials, schedules, strategy, seed)
     try:
-        result = explore(
-            scenario,
-            schedules=_MOST * schedules,
-            strategy=each,
-            seed=seed,
-            timers=timers,
-            max_steps=max_steps,
-        )
+        with replayed_by(lambda token: f"sweep(..., replay={token!r})"):
+            result = explore(
+                scenario,
+                schedules=_MOST * schedules,
+                strategy=each,
+                seed=seed,
+                timers=timers,
+                max_steps=max_steps,
+                replay=replay,
+            )
     except BaseException as error:
         if trials and trials[-1].point is not None:
             point = trials[-1].point

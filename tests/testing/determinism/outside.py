@@ -41,12 +41,13 @@ async def processes() -> object:
     async with no_leaks(), trio.open_nursery() as nursery:
         for milliseconds in (24, 27, 30, 33):
             nursery.start_soon(one, milliseconds)
+    assert len(seen) == 4
     return seen
 
 
 async def threads() -> object:
     """Nine jobs in threads, of which groups of three take equally long."""
-    seen: list[object] = []
+    seen: list[int] = []
 
     async def one(number: int) -> None:
         async def wait() -> bool:
@@ -58,6 +59,7 @@ async def threads() -> object:
     async with trio.open_nursery() as nursery:
         for number in range(9):
             nursery.start_soon(one, number)
+    assert sorted(seen) == list(range(9))
     return seen
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from trioresource.testing import explore, replay
 from trioresource.testing.running import Settings, run
 from trioresource.testing.strategies import RandomWalk
 
@@ -68,3 +69,22 @@ def test_another_way_of_control_leads_to_the_same(name: str) -> None:
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_replays_of_processes_and_threads_are_exact(name: str) -> None:
     assert exact_replays({name: OUTSIDE[name]}, 20) == 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_token_says_in_which_order_processes_and_threads_are_heard_of(
+    name: str, seed: int
+) -> None:
+    async def scenario() -> None:
+        await OUTSIDE[name].scenario()
+        # Only what fails is handed out.
+        raise LookupError
+
+    recorded = explore(scenario, seed=seed, check=False).failure
+    assert recorded is not None
+    assert isinstance(recorded.error, LookupError)
+    assert any(text.startswith("<external") for text in recorded.delivered)
+    again = replay(scenario, recorded.token, check=False).failure
+    assert again is not None
+    assert (again.digest, again.delivered) == (recorded.digest, recorded.delivered)
