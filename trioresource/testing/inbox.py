@@ -241,7 +241,8 @@ class Inbox:
         try:
             await trio.sleep_forever()
         finally:
-            with trio.CancelScope(shield=True):
+            # No longer than those tries: each waits for nothing but that nobody can go.
+            with trio.CancelScope(shield=True):  # noqa: ASYNC912 - _ATTEMPTS is not 0
                 for _ in range(_ATTEMPTS):
                     await trio.testing.wait_all_tasks_blocked()
                     if not self._fetching:
