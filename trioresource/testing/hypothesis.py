@@ -28,7 +28,7 @@ from trioresource.testing.lifecycle.operations import (
     Set,
     Wait,
 )
-from trioresource.testing.overrides import overridden, overrides
+from trioresource.testing.overrides import overridden, overrides, replayed_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -80,7 +80,10 @@ def explored_workload(
     def decorate(test: Callable[[T], Awaitable[object]]) -> Callable[[], None]:
         def explore_workload(workload: T) -> None:
             # A schedule that has failed before belongs to another workload.
-            with overridden(attrs.evolve(overrides(), failed_before=())):
+            with (
+                overridden(attrs.evolve(overrides(), failed_before=())),
+                replayed_by(lambda token: f"replay(partial(test, workload), {token!r})"),
+            ):
                 explore(
                     functools.partial(test, workload), schedules=schedules, seed=seed, **options
                 )
