@@ -126,8 +126,8 @@ class Engine:
         member.seen = report.new
         member.stopped = False
         if report.epoch == member.hosted.epoch:
-            # Not a late report of the attempt before the one that was launched.
-            member.launched = member.launched and report.new is not _RS.ONLINE_PENDING
+            # Not a late report of an attempt before the one that was launched.
+            member.launched = False
         if report.new is _RS.ONLINE_PENDING:
             member.online_since = None
         elif report.new is _RS.ONLINE:
@@ -303,7 +303,9 @@ class Engine:
             # It is to come up again, but that it went down is told first.
             self._publish_state(member, member.seen, epoch, time, detail)
         if new is not member.seen:
-            epoch, detail = member.hosted.epoch, ""
+            # No report says it but the engine, now: one that is dealt with late may be older
+            # than the attempt.
+            epoch, time, detail = member.hosted.epoch, trio.current_time(), ""
         self._publish_state(member, new, epoch, time, detail)
 
     def _publish_state(

@@ -50,6 +50,8 @@ class Recovery:
             random=self._random,
             can_fail_over=False,
         )
+        # Those that no longer count are the oldest.
+        member.failures = member.failures[-decision.failures :]
         event = RecoveryPlanned(member.name, report.epoch, decision, report.time)
         self._log.publish(event)
         if isinstance(decision, Restart):
@@ -58,13 +60,11 @@ class Recovery:
             self._hold(member, decision.retry, last_resort=True)
 
     def _count(self, member: Member, now: float) -> None:
-        """Remember the failure, and forget those that no longer count."""
-        policy = member.restart
-        stable, since = policy.stable_after, member.online_since
+        """Remember the failure; after it was stable, a new series begins."""
+        stable, since = member.restart.stable_after, member.online_since
         if stable is not None and since is not None and now - since >= stable:
             member.failures = ()
-        kept = [at for at in member.failures if at > now - policy.period]
-        member.failures = (*kept, now)
+        member.failures = (*member.failures, now)
 
     def _hold(self, member: Member, seconds: float | None, *, last_resort: bool) -> None:
         member.lift_hold()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trioresource import RestartPolicy
 from trioresource.testing.hypothesis import explored_workload, workloads
 from trioresource.testing.lifecycle import run_on_cluster, run_on_monitor
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from trioresource.testing.lifecycle import Operation
 
 BOTH = ("db", "web")
+PATIENT = RestartPolicy(threshold=2, period=60.0, delay=0.0, retry=1.5, stable_after=1.0)
 
 
 @explored_workload(workloads(), examples=80, schedules=6)
@@ -36,3 +38,9 @@ async def test_a_cluster_does_what_the_model_says(workload: list[Operation]) -> 
 @explored_workload(workloads(BOTH, size=12), examples=20, schedules=5, timers=True)
 async def test_a_cluster_on_a_slow_computer(workload: list[Operation]) -> None:
     await run_on_cluster(workload, punctual=False)
+
+
+@explored_workload(workloads(BOTH, size=12), examples=25, schedules=5)
+async def test_a_cluster_that_is_patient(workload: list[Operation]) -> None:
+    """Failures count for long, unless a resource has been online for some time."""
+    await run_on_cluster(workload, restart=PATIENT)

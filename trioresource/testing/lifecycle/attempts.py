@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from trioresource.model.reports import FailureReason
+from trioresource.model.reports import FailureReason, ProbeInconclusive, Progress
 from trioresource.model.states import ResourceState
 
 __all__ = ["AttemptModel", "Change", "Expected", "Failure", "Other"]
@@ -15,14 +15,18 @@ __all__ = ["AttemptModel", "Change", "Expected", "Failure", "Other"]
 
 @attrs.frozen
 class Change:
-    """The state has to change now."""
+    """The state has to change now; the words for people that go with it are free."""
 
     new: ResourceState
 
 
 @attrs.frozen
 class Failure:
-    """A failure has to be reported now, for one of these reasons."""
+    """A failure has to be reported now, for one of these reasons.
+
+    More than one where several things were due in the same instant: whichever was first is
+    fine. The words for people are free.
+    """
 
     reasons: tuple[FailureReason, ...]
 
@@ -31,7 +35,14 @@ class Failure:
 class Other:
     """A report of this kind has to come now."""
 
-    kind: str
+    kind: type[Progress | ProbeInconclusive]
+    message: str = ""
+    """What progress has to say."""
+
+    def matches(self, report: object) -> bool:
+        """Whether it is this one."""
+        says = report.message if isinstance(report, Progress) else ""
+        return isinstance(report, self.kind) and says == self.message
 
 
 Expected = Change | Failure | Other
@@ -68,6 +79,9 @@ class AttemptModel:
     """Since when ``is_alive`` has been at it."""
     cleaned: bool = False
     """Whether the handler's ``terminate`` was called."""
+    overdue: bool = False
+    """Whether it was said to be stuck: once while it leaves what it holds, and once more in the
+    handler's ``terminate``, which has a deadline of its own."""
     progress: float = 0.0
     """When it last began something, or reported progress."""
     bounded_since: float = NEVER

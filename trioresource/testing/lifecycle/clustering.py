@@ -16,16 +16,18 @@ from trioresource.testing.lifecycle.cluster import ClusterModel, MemberModel
 from trioresource.testing.lifecycle.conduct import MONITOR
 from trioresource.testing.lifecycle.driving import Driver
 from trioresource.testing.lifecycle.hosting import POLL
-from trioresource.testing.lifecycle.observations import Ask, Observation
+from trioresource.testing.lifecycle.observations import Ask, ClusterObservation
 from trioresource.testing.lifecycle.operations import Do, Operation, Say, Set
 from trioresource.testing.lifecycle.performing import Performer
+from trioresource.testing.lifecycle.resource import ResourceModel
+from trioresource.testing.lifecycle.tapping import Tap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from trioresource.cluster import Cluster
 
-__all__ = ["CLUSTER_DEADLINES", "RESTART", "run_on_cluster"]
+__all__ = ["CLUSTER_DEADLINES", "RESTART", "cluster_model", "run_on_cluster"]
 
 CLUSTER_DEADLINES: Final = Deadlines(soft=0.3, pending=5.0, deadlock=6.0, terminate=10.0)
 """A workload can overrun them, but for the last: then nothing gets stuck."""
@@ -39,9 +41,28 @@ _PATIENCE: Final = 30.0
 """Seconds in which everything settles once there is no more trouble."""
 
 
+def cluster_model(
+    restart: RestartPolicy = RESTART, *, punctual: bool = True, now: float = 0.0
+) -> ClusterModel:
+    """What the cluster has to be like before the workload begins.
+
+    Args:
+        restart: the restart policy of both resources.
+        punctual: whether deadlines are kept to the instant.
+        now: when it begins.
+    """
+    members = tuple(
+        MemberModel(
+            ResourceModel(name, CLUSTER_DEADLINES, punctual=punctual, now=now), providers, restart
+        )
+        for name, providers in _PROVIDERS.items()
+    )
+    return ClusterModel(members, _GROUP, soft=CLUSTER_DEADLINES.soft, punctual=punctual, now=now)
+
+
 async def run_on_cluster(
     workload: Sequence[Operation], *, punctual: bool = True, restart: RestartPolicy = RESTART
-) -> tuple[Observation, ...]:
+) -> tuple[ClusterObservation, ...]:
     """Run a workload on a cluster of two resources, and compare with the model.
 
     After the workload all trouble ends, and both must come to be as they were asked to be.
@@ -60,9 +81,9 @@ async def run_on_cluster(
         Deviation: cluster and model do not agree.
     """
     CALLER.set(MONITOR)
-    members = tuple(MemberModel(name, providers, restart) for name, providers in _PROVIDERS.items())
     with ExitStack() as stack:
         async with open_cluster(random=random.Random(0)) as cluster:
+            tap = Tap(cluster)
             scripts = {name: Script(name) for name in _PROVIDERS}
             try:
                 await _fill(cluster, scripts, restart)
@@ -72,10 +93,9 @@ async def run_on_cluster(
                 # A slow computer: open() had no turn in time.
                 return ()
             events = stack.enter_context(cluster.subscribe(buffer=100_000))
-            model = ClusterModel(
-                members, CLUSTER_DEADLINES.soft, punctual=punctual, now=trio.current_time()
-            )
+            model = cluster_model(restart, punctual=punctual, now=trio.current_time())
             driver = Driver(model, events.receive_nowait)
+            tap.note = driver.see
             bench = _Bench(cluster, scripts, driver, punctual=punctual)
             with driver.scope:
                 await bench.run(workload)

@@ -17,8 +17,8 @@ from trioresource.testing.lifecycle.attempts import (
     Other,
 )
 from trioresource.testing.lifecycle.conduct import Conduct
-from trioresource.testing.lifecycle.observations import Entry
-from trioresource.testing.lifecycle.requests import DONE, INERT, Request
+from trioresource.testing.lifecycle.observations import Ask, Entry
+from trioresource.testing.lifecycle.requests import DONE, INERT, SAID, Request
 
 __all__ = ["EPSILON", "CommandedResource"]
 
@@ -66,7 +66,19 @@ class CommandedResource:
         """The pending deadline, which the deadlock deadline caps."""
         return min(self.deadlines.pending, self.deadlines.deadlock)
 
+    @property
+    def state_now(self) -> ResourceState:
+        """Its state at this moment, also if the report of that is only to come."""
+        changes = [one.new for one in self.expected if isinstance(one, Change)]
+        return changes[-1] if changes else self.state
+
     # --- commands ------------------------------------------------------------------------
+
+    def _begun(self, what: Ask) -> Self:
+        """What a command makes of it, whoever waits for that."""
+        if what is Ask.ONLINE:
+            return self._online()[0]
+        return self._offline() if what is Ask.OFFLINE else self._terminate()
 
     def _online(self) -> tuple[Self, str | None]:
         if self.stuck:
@@ -125,7 +137,7 @@ class CommandedResource:
         busy = self.conduct.running in (Entry.ONLINE, Entry.OFFLINE)
         if not (busy and attempt.is_pending):
             return self, DONE
-        return self._become(progress=self.now)._expect(Other(Progress.__name__)), DONE
+        return self._become(progress=self.now)._expect(Other(Progress, SAID)), DONE
 
     # --- steps ---------------------------------------------------------------------------
 

@@ -41,6 +41,9 @@ class Stage(enum.Enum):
     CLEANED = "has come back from terminate"
 
 
+_AT_WORK: Final = (Stage.STARTING, Stage.UP, Stage.STOPPING, Stage.CLEANING)
+
+
 @attrs.frozen
 class Conduct:
     """What one handler has been through. A value: what happens makes another one."""
@@ -60,6 +63,11 @@ class Conduct:
         """Whether nothing of the handler's code is at work and nothing is held."""
         at_work = self.stage is Stage.CLEANING or self.running in (Entry.ONLINE, Entry.OFFLINE)
         return not (self.holds or at_work)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether anything of the latest attempt is left, as the handler sees it."""
+        return self.stage in _AT_WORK or not self.is_clear
 
     def entered(self, seen: Entered) -> Conduct:
         """The handler is called."""

@@ -12,8 +12,8 @@ from trioresource.testing.lifecycle.observations import (
     Answered,
     Ask,
     Asked,
+    ClusterObservation,
     Deviation,
-    Observation,
     Told,
 )
 from trioresource.testing.lifecycle.requests import CANCELLED, DONE, INERT
@@ -28,7 +28,7 @@ _SHOWN: Final = 16
 
 
 class _Model(Protocol):
-    def see(self, seen: Observation) -> Any: ...
+    def see(self, seen: Any) -> Any: ...
 
 
 ModelT = TypeVar("ModelT", bound=_Model)
@@ -47,7 +47,7 @@ class Driver(Generic[ModelT]):
         self.model: ModelT = model
         self.scope: Final = trio.CancelScope()
         """Is cancelled at the first deviation."""
-        self.seen: Final[list[Observation]] = []
+        self.seen: Final[list[ClusterObservation]] = []
         self._receive = receive
         self._number = 0
         self._deviation: Deviation | None = None
@@ -61,7 +61,7 @@ class Driver(Generic[ModelT]):
                 return
             self._note(Told(report, trio.current_time()))
 
-    def see(self, seen: Observation) -> None:
+    def see(self, seen: ClusterObservation) -> None:
         """Tell the model, after the reports that came before."""
         self.drain()
         self._note(seen)
@@ -79,7 +79,7 @@ class Driver(Generic[ModelT]):
         if self._deviation is not None:
             raise self._deviation
 
-    def _note(self, seen: Observation) -> None:
+    def _note(self, seen: ClusterObservation) -> None:
         if self._deviation is not None:
             return
         self.seen.append(seen)

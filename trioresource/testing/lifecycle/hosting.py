@@ -12,7 +12,7 @@ from trioresource.monitor.monitor import open_monitor
 from trioresource.testing.lifecycle.actor import CALLER, Actor, Script, TrustedActor
 from trioresource.testing.lifecycle.conduct import MONITOR
 from trioresource.testing.lifecycle.driving import Driver
-from trioresource.testing.lifecycle.observations import Ask, Observation
+from trioresource.testing.lifecycle.observations import Ask, ClusterObservation
 from trioresource.testing.lifecycle.operations import Do, Operation, Say, Set
 from trioresource.testing.lifecycle.performing import Performer
 from trioresource.testing.lifecycle.resource import ResourceModel
@@ -40,7 +40,7 @@ async def run_on_monitor(
     trusting: bool = False,
     detecting: bool = False,
     deadlines: Deadlines = DEADLINES,
-) -> tuple[Observation, ...]:
+) -> tuple[ClusterObservation, ...]:
     """Run a workload on a resource in a monitor, and compare with the model.
 
     Args:

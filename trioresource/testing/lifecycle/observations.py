@@ -10,18 +10,25 @@ from trioresource.model.events import ClusterEvent
 from trioresource.model.reports import Report
 
 __all__ = [
+    "AllTaken",
     "Answered",
     "Ask",
     "Asked",
+    "ClusterObservation",
     "Deviation",
     "Ended",
     "Entered",
     "Entry",
+    "GivenUp",
+    "Handled",
     "Held",
+    "HoldEnded",
     "How",
     "Left",
     "Observation",
     "Released",
+    "Sent",
+    "Taken",
     "Told",
 ]
 
@@ -170,5 +177,47 @@ class Told:
     time: float
 
 
-Observation = Asked | Answered | Entered | Left | Held | Released | Ended | Told
-"""Everything that the model may be told."""
+@attrs.frozen
+class Sent:
+    """The monitor of a cluster has sent a report to the cluster's engine."""
+
+    report: Report
+    time: float
+
+
+@attrs.frozen
+class Taken:
+    """The engine takes a report from the channel; what it does next comes of that."""
+
+    report: Report
+    time: float
+
+
+@attrs.frozen
+class AllTaken:
+    """The engine has taken all there are; what it does next are its decisions."""
+
+    time: float
+
+
+@attrs.frozen
+class HoldEnded:
+    """The engine may restart a resource again; what it does next comes of that."""
+
+    resource: str
+    time: float
+
+
+@attrs.frozen
+class GivenUp:
+    """A cluster at its end has waited long enough, and terminates all that is left."""
+
+    time: float
+
+
+Handled = Entered | Left | Held | Released | Ended
+"""What happens to a handler."""
+Observation = Asked | Answered | Handled | Told
+"""Everything that the model of a resource may be told."""
+ClusterObservation = Observation | Sent | Taken | AllTaken | HoldEnded | GivenUp
+"""Everything that the model of a cluster may be told."""

@@ -18,6 +18,7 @@ from trioresource.testing.lifecycle.operations import (
     Set,
     Wait,
 )
+from trioresource.testing.lifecycle.requests import SAID
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -84,5 +85,5 @@ class Performer:
 
     def _report(self, what: Ask, name: str, scope: OnlineScope) -> None:
         say = scope.report_failure if what is Ask.REPORT else scope.report_progress
-        call = functools.partial(say, "as it was told")
+        call = functools.partial(say, SAID)
         self._driver.at_once(what, name, call, epoch=scope.epoch)

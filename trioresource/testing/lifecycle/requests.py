@@ -9,12 +9,14 @@ import attrs
 from trioresource.model.states import ResourceState
 from trioresource.testing.lifecycle.observations import Ask, Deviation
 
-__all__ = ["CANCELLED", "DONE", "INERT", "Request", "Standing", "check_answer"]
+__all__ = ["CANCELLED", "DONE", "INERT", "SAID", "Request", "Standing", "check_answer"]
 
 _RS = ResourceState
 _EPSILON: Final = 1e-9
 
 DONE: Final = "done"
+SAID: Final = "as it was told"
+"""The words in which the handler reports."""
 INERT: Final = "inert"
 """How ``report_failure`` and ``report_progress`` answer once their attempt is over."""
 CANCELLED: Final = "cancelled"

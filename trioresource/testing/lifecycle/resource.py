@@ -78,6 +78,8 @@ class ResourceModel(CommandedResource):
             report: Any = seen.report
             if report.time > seen.time:
                 raise Deviation(10, f"{self.name}: at {seen.time:g} came {report}")
+            if self.expected and self.punctual and report.time != self.now:
+                raise Deviation(10, f"{self.name}: at {self.now:g} was to come {report}")
             return self._at(report.time)._told(report)._noted()
         model = self._at(seen.time)
         model._check_told()
@@ -90,6 +92,19 @@ class ResourceModel(CommandedResource):
         if isinstance(seen, Left):
             return model._left(seen)._noted()
         return model._handled(seen)
+
+    def begin(self, what: Ask, time: float) -> tuple[ResourceModel, ResourceState | None]:
+        """Take a command of somebody who does not wait for its outcome.
+
+        Args:
+            what: ``ONLINE``, ``OFFLINE`` or ``TERMINATE``.
+            time: when.
+
+        Returns:
+            What is the case after it, and the state that has to be reported at once, if any.
+        """
+        model = self._at(time)._begun(what)
+        return model, model.state_now if len(model.expected) > len(self.expected) else None
 
     def at_rest(self, time: float) -> None:
         """See whether nothing is left, when nothing more will happen.
@@ -135,6 +150,9 @@ class ResourceModel(CommandedResource):
             raise Deviation(1, f"{self.name}: nothing came of the deadlock deadline")
         if attempt.signalled and attempt.is_wanted and self.conduct.running is None:
             raise Deviation(5, f"{self.name}: a reported failure was not looked into")
+        ending, idle = attempt.over or attempt.leaving, self.conduct.running is None
+        if ending and idle and self.conduct.is_clear:
+            raise Deviation(3, f"{self.name}: nothing is left to wait for, but it did not end")
         # The handler's terminate is cancelled at its deadline, and has as long to obey.
         bound = deadlines.terminate * (2 if attempt.cleaned else 1)
         if time > attempt.bounded_since + bound + EPSILON and not self.stuck:
@@ -198,7 +216,7 @@ class ResourceModel(CommandedResource):
         if seen.entry is Entry.TERMINATE:
             if not attempt.over:
                 raise Deviation(3, f"{self.name}: terminate was called, but nothing is over")
-            return model._become(cleaned=True, bounded_since=self.now)
+            return model._become(cleaned=True, bounded_since=self.now, overdue=False)
         if attempt.over:
             text = f"{seen.entry.value} was called in an attempt that is over"
             raise Deviation(3, f"{self.name}: {text}")
@@ -261,7 +279,7 @@ class ResourceModel(CommandedResource):
         if not attempt.is_wanted:
             return model
         if seen.how is How.RAISED and not verifying:
-            return model._expect(Other(ProbeInconclusive.__name__))
+            return model._expect(Other(ProbeInconclusive))
         if seen.how is How.CANCELLED:
             if self.now < asking_since + self.deadlines.deadlock - EPSILON:
                 raise Deviation(1, f"{self.name}: is_alive was cancelled by nobody")
@@ -293,6 +311,8 @@ class ResourceModel(CommandedResource):
     # --- reports -------------------------------------------------------------------------
 
     def _told(self, report: Any) -> ResourceModel:
+        if report.resource != self.name:
+            raise Deviation(11, f"{self.name}: {report} is of another resource")
         if report.epoch != self.epoch and not isinstance(report, StateChange):
             raise Deviation(4, f"{self.name}: a late report: {report}, in attempt {self.epoch}")
         if isinstance(report, StateChange):
@@ -303,15 +323,15 @@ class ResourceModel(CommandedResource):
             return self._gone(report.epoch)
         if isinstance(report, AttemptStuck):
             self._check_overdue()
-            return attrs.evolve(self, stuck=True, following=None)
+            return attrs.evolve(self._become(overdue=True), stuck=True, following=None)
         raise Deviation(5, f"{self.name}: nothing has led to {report}")
 
-    def _as_expected(self, report: object) -> ResourceModel:
+    def _as_expected(self, report: Any) -> ResourceModel:
         first, *others = self.expected
         if isinstance(first, Failure) and isinstance(report, FailureReport):
             if report.reason not in first.reasons:
                 raise Deviation(5, f"{self.name}: {report}, where one of {first} was to come")
-        elif not (isinstance(first, Other) and type(report).__name__ == first.kind):
+        elif not (isinstance(first, Other) and first.matches(report)):
             raise Deviation(5, f"{self.name}: {report}, where {first} was to come")
         return attrs.evolve(self, expected=tuple(others))
 
@@ -351,7 +371,7 @@ class ResourceModel(CommandedResource):
 
     def _check_overdue(self) -> None:
         attempt = self.attempt
-        if attempt is None or not attempt.over or not attempt.failed:
+        if attempt is None or attempt.overdue or not (attempt.over and attempt.failed):
             raise Deviation(3, f"{self.name}: is said to be stuck, but nothing is")
         if not self._has_passed(attempt.bounded_since + self.deadlines.terminate):
             raise Deviation(1, f"{self.name}: is said to be stuck before its deadline")
