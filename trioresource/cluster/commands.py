@@ -39,10 +39,13 @@ class Commands:
         wanted = with_providers(members)
         self.check(wanted)
         for member in wanted:
-            if member.hold is not None or member.desired is DesiredState.OFFLINE:
+            unheard = not member.is_failure_handled
+            if unheard or member.hold is not None or member.desired is DesiredState.OFFLINE:
                 # A command is never refused because a budget is spent.
                 member.lift_hold()
                 member.failures = ()
+                # Nor by a failure before it of which the engine has still to hear.
+                member.pardoned = member.hosted.last_failure
             member.desired = DesiredState.ONLINE
             self._engine.touch(member)
         self._engine.work()

@@ -111,8 +111,9 @@ class Engine:
             self.log.publish(report)
             if isinstance(report, FailureReport):
                 member.last_failure = report
-                # Recover if, and only if, it should be online.
-                if self.wants_up(member):
+                # Recover if, and only if, it should be online; unless a command came after
+                # the failure, and is what brings it up.
+                if self.wants_up(member) and report is not member.pardoned:
                     self.recovery.failed(member, report)
             elif isinstance(report, AttemptStuck):
                 member.stuck_tree = report.task_tree

@@ -71,6 +71,7 @@ class Member:
         "maintenance",
         "name",
         "online_since",
+        "pardoned",
         "providers",
         "removed",
         "restart",
@@ -131,6 +132,8 @@ class Member:
         self.stuck_tree: str = ""
         """The tasks of the latest attempt that would not end."""
         self.last_failure: FailureReport | None = None
+        self.pardoned: FailureReport | None = None
+        """A failure of which nothing comes: ``online()`` came after it, and before the engine."""
         self.failures: tuple[float, ...] = ()
         self.hold: Hold | None = None
         self.users: dict[trio.CancelScope, int] = {}

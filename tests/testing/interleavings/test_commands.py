@@ -160,3 +160,35 @@ def test_restart_delay_beside_offline() -> None:
 
     explore(scenario, strategy=strategy, schedules=4_000, timers=True)
     assert strategy.exhausted
+
+
+@pytest.mark.parametrize("action", [RestartAction.NONE, RestartAction.RESTART])
+def test_the_last_command_counts_whoever_has_heard_of_the_failure(action: RestartAction) -> None:
+    """Rule 6: an online that comes last brings it up, though it had failed before."""
+    strategy = Race()
+    restart = RestartPolicy(action=action, delay=60)
+
+    async def scenario() -> None:
+        commands: list[str] = []
+        async with open_cluster() as cluster:
+            resource = await cluster.add("r", Small, restart=restart, deadlines=ONLY_SOFT)
+            await resource.online()
+
+            async def command(name: str) -> None:
+                commands.append(name)
+                try:
+                    await getattr(resource, name)()
+                except OnlineFailed:
+                    assert commands[-1] == "terminate"
+
+            with strategy.run():
+                async with trio.open_nursery() as nursery:
+                    resource.fail()
+                    nursery.start_soon(command, "terminate")
+                    await command("online")
+            state = RS.ONLINE if commands[-1] == "online" else RS.OFFLINE
+            await trio.sleep(30)
+            assert resource.state is state, commands
+
+    explore(scenario, strategy=strategy, schedules=20_000)
+    assert strategy.exhausted

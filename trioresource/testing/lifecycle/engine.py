@@ -135,9 +135,11 @@ class EngineModel:
 
     def _failed(self, failure: FailureReport) -> Self:
         member = self.member(failure.resource)
-        member = member.with_(failure_heard=failure.epoch, gave_up=True)
-        # Recover if, and only if, it should be online.
-        if not self.is_wanted(member):
+        pardoned = failure.epoch <= member.pardoned
+        gave_up = member.gave_up or not pardoned
+        member = member.with_(failure_heard=failure.epoch, gave_up=gave_up)
+        # Recover if, and only if, it should be online, and no command came after the failure.
+        if pardoned or not self.is_wanted(member):
             return self._replace(member)
         decision, member = member.recovered(failure.time, self.now)
         planned = RecoveryPlanned(member.name, failure.epoch, decision, failure.time)

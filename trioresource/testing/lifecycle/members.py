@@ -41,6 +41,8 @@ class MemberModel:
     """The latest attempt that failed."""
     failure_heard: int = 0
     """The latest attempt of whose failure the cluster has heard."""
+    pardoned: int = 0
+    """The latest attempt of whose failure nothing comes: a command came after it."""
     starting: bool = False
     """Whether it has to wait for others, or for its own end, before it comes online."""
     leaving: bool = False
@@ -134,11 +136,13 @@ class MemberModel:
 
     def commanded(self, desired: DesiredState) -> Self:
         """It is asked for by somebody, which renews a budget that was spent."""
-        renewed = self.held_until is not None or self.desired is DesiredState.OFFLINE
+        is_down = self.held_until is not None or self.desired is DesiredState.OFFLINE
+        renewed = is_down or not self.is_failure_heard
         forget = desired is DesiredState.ONLINE and renewed
         return self.with_(
             desired=desired,
             failures=() if forget else self.failures,
+            pardoned=self.failed if forget else self.pardoned,
             held_until=None,
             gave_up=False,
         )
