@@ -81,12 +81,12 @@ def divide(
     """
     context = multiprocessing.get_context("fork")
     limit = context.RawValue("q", _NONE_FAILED)
-    with contextlib.ExitStack() as stack:
+    with _interruptions() as interrupted, contextlib.ExitStack() as stack:
         workers = [_Worker(number, jobs, search, limit) for number in range(jobs)]
         for worker in workers:
             stack.callback(worker.end)
             worker.start()
-        shares = _collect(workers, limit)
+        shares = _collect(workers, limit, interrupted)
     failed = [
         ((share.ran - 1) * jobs + number, share.failed)
         for number, share in enumerate(shares)
@@ -98,11 +98,13 @@ def divide(
     return position + 1, picks
 
 
-def _collect(workers: Sequence[_Worker], limit: c_longlong) -> list[Share]:
+def _collect(workers: Sequence[_Worker], limit: c_longlong, interrupted: Connection) -> list[Share]:
     shares: list[Share | None] = [None] * len(workers)
     waiting = list(workers)
     while waiting:
-        heard = wait([worker.results for worker in waiting])
+        heard = wait([interrupted, *(worker.results for worker in waiting)])
+        if interrupted in heard:
+            raise KeyboardInterrupt
         for worker in [each for each in waiting if each.results in heard]:
             waiting.remove(worker)
             share = shares[worker.number] = worker.result()
@@ -136,7 +138,7 @@ class _Worker:
 
     def start(self) -> None:
         """Let it search."""
-        with _uninterrupted(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             # Of threads that are none of Python's, such as those of a numerical library.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process.start()
@@ -159,23 +161,38 @@ class _Worker:
 
     def end(self) -> None:
         """Nothing more is needed of it."""
-        with _uninterrupted():
-            self.results.close()
-            self._sender.close()
-            if self._process.pid is not None:
-                self._process.kill()
-                self._process.join()
-            self._process.close()
+        self.results.close()
+        self._sender.close()
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
+        self._process.close()
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait until no process can be forgotten any more."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _interruptions() -> Iterator[Connection]:
+    """Let Ctrl-C come through a pipe, and not where a process would then be forgotten."""
+    heard, said = multiprocessing.Pipe(duplex=False)
+    noted = False
+
+    def note(*_: object) -> None:
+        nonlocal noted
+        if not noted:
+            noted = True
+            said.send_bytes(b"!")
+
+    # A handler of somebody's own stays.
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with heard, said:
+        if ours:
+            signal.signal(signal.SIGINT, note)
+        try:
+            yield heard
+        finally:
+            if ours:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+    if noted:
+        raise KeyboardInterrupt
 
 
 def _work(
@@ -186,7 +203,7 @@ def _work(
     sender: Connection,
 ) -> None:
     """What runs in a process of the search."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         share = search(number, lambda index: index * jobs + number < limit.value)
     except KeyboardInterrupt:
