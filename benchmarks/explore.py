@@ -19,11 +19,11 @@ from benchmarks import explore_peers
 from benchmarks.explore_scenarios import counter, order_bug, three_resources
 from benchmarks.measure import Row, row_of_ratios, row_of_values
 from trioresource.testing import explore
-from trioresource.testing.following import Replay
-from trioresource.testing.running import Run, Settings, search
-from trioresource.testing.running import run as run_schedule
-from trioresource.testing.shrinking import Shrinker
-from trioresource.testing.strategies import RandomWalk
+from trioresource.testing._scheduling.running import Run, Settings, search
+from trioresource.testing._scheduling.running import run as run_schedule
+from trioresource.testing._search.replay import Replay
+from trioresource.testing._search.shrink import Shrinker
+from trioresource.testing._search.strategies import RandomWalk
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -34,8 +34,8 @@ import trio
 import trio.testing
 
 from trioresource import ConfigError
-from trioresource.model.config import parse_cluster_file
-from trioresource.registry import describe_type
+from trioresource.config._definition import parse_cluster_file
+from trioresource.config._types import describe_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractAsyncContextManager
 
-    from trioresource.testing.simulation import SimulatedCluster
+    from .testing._simulation import SimulatedCluster
 
 __all__: list[str] = []
 
@@ -67,8 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
     strategy, token = config.getoption("schedule_strategy"), config.getoption("schedule")
     if strategy is None and token is None:
         return
-    from trioresource.testing.portfolio import make_strategy
-    from trioresource.testing.tokens import decode
+    from .testing._report.tokens import decode
+    from .testing._search.portfolio import make_strategy
 
     for option, value, check in (
         ("--schedule-strategy", strategy, lambda name: make_strategy(name, 0)),
@@ -105,7 +105,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         return
     if marker.args:
         raise pytest.UsageError(f"{item.nodeid}: explored() takes options by name only")
-    from trioresource.testing import explored
+    from .testing import explored
 
     item.obj = explored(**marker.kwargs)(item.obj)
 
@@ -136,7 +136,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Tell the explorations of a test what holds, and remember what they find."""
     if "trioresource.testing" not in sys.modules:
         return (yield)
-    from trioresource.testing.overrides import Overrides, overridden
+    from .testing._scheduling.overrides import Overrides, overridden
 
     memory = _Memory(item)
     option = item.config.getoption
@@ -172,7 +172,7 @@ def simulated_cluster() -> Callable[..., AbstractAsyncContextManager[SimulatedCl
                 resource = await simulated.add("db", Database)
                 simulated.faults.fail("db", "is_alive")
     """
-    from trioresource.testing.simulation import simulated_cluster
+    from .testing._simulation import simulated_cluster
 
     return simulated_cluster
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trioresource.cli.main import main
+from trioresource._cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path

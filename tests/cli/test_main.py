@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trioresource.cli.main import ExitStatus, main
+from trioresource._cli.main import ExitStatus, main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def test_without_a_command_it_helps(capfd: pytest.CaptureFixture[str]) -> None:
 def test_it_says_what_to_install(missing: str) -> None:
     code = (
         f"import sys; sys.modules[{missing!r}] = None;"
-        " from trioresource.cli.main import main; sys.exit(main(['types']))"
+        " from trioresource._cli.main import main; sys.exit(main(['types']))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == ExitStatus.NOT_INSTALLED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trioresource.cli.main import main
+from trioresource._cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,13 @@ MODULE = '''
     from pydantic import Field, SecretStr
 
     from trioresource import (
-        Deadlines, PollIntervals, Properties, ResourceHandler, dynamic, read_only, resource_type
+        Deadlines,
+        PollIntervals,
+        Properties,
+        ResourceHandler,
+        dynamic,
+        read_only,
+        resource_type,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from trioresource.cli.view import View
-from trioresource.model.config import ClusterConfig, GroupConfig, ResourceConfig
-from trioresource.model.dependencies import parse_dependencies
-from trioresource.model.events import GroupStateChange, Missed, RecoveryPlanned
-from trioresource.model.policy import FailOver, Restart, StayFailed
-from trioresource.model.reports import FailureReason, FailureReport, Progress, StateChange
-from trioresource.model.states import GroupState, ResourceState
+from trioresource._cli.view import View
+from trioresource._model.dependencies import parse_dependencies
+from trioresource._model.events import GroupStateChange, Missed, RecoveryPlanned
+from trioresource._model.policy import FailOver, Restart, StayFailed
+from trioresource._model.reports import FailureReason, FailureReport, Progress, StateChange
+from trioresource._model.states import GroupState, ResourceState
+from trioresource.config._definition import ClusterConfig, GroupConfig, ResourceConfig
 
 OFFLINE = ResourceState.OFFLINE
 ONLINE_PENDING = ResourceState.ONLINE_PENDING

@@ -25,7 +25,7 @@ from trioresource import (
     open_cluster,
     resource_type,
 )
-from trioresource.model.states import GroupState, is_legal
+from trioresource._model.states import GroupState, is_legal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable

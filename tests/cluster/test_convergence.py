@@ -28,7 +28,7 @@ from trioresource import (
     TrioResourceError,
     open_cluster,
 )
-from trioresource.model.states import is_legal
+from trioresource._model.states import is_legal
 
 RS: Final = ResourceState
 _POLICY: Final = RestartPolicy(threshold=2, delay=0.5, retry=20)

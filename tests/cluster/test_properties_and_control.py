@@ -17,7 +17,7 @@ from trioresource import (
     dynamic,
     resource_type,
 )
-from trioresource.model.properties import DEFAULT
+from trioresource._model.properties import DEFAULT
 
 from .conftest import Server, ServerProperties
 

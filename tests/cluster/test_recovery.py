@@ -21,7 +21,7 @@ from trioresource import (
     open_cluster,
     service,
 )
-from trioresource.model.policy import Restart, StayFailed
+from trioresource._model.policy import Restart, StayFailed
 
 if TYPE_CHECKING:
     from trio.testing import MockClock

@@ -15,8 +15,8 @@ import pytest
 import trio
 
 from trioresource import Cluster, ResourceState, open_cluster
-from trioresource.registry import find_type, load_cluster_file
-from trioresource.resources.checks import HttpRequest, probe_http, until_well
+from trioresource.config._types import find_type, load_cluster_file
+from trioresource.resources._probes import HttpRequest, probe_http, until_well
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,7 +154,7 @@ def epochs(cluster: Cluster) -> dict[str, int]:
 
 @pytest.mark.usefixtures("web_stack")
 async def test_redis_and_nginx_stack_on_the_command_line() -> None:
-    pytest.importorskip("trioresource.cli.main")
+    pytest.importorskip("trioresource._cli.main")
     command = [sys.executable, "-m", "trioresource", "run", "examples/redis_nginx.toml"]
     async with trio.open_nursery() as nursery:
         run = partial(trio.run_process, command, cwd=ROOT, capture_stdout=True, env=environment())

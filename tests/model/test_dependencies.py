@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioresource.errors import DependencyError
-from trioresource.model.dependencies import NO_DEPENDENCIES, Dependencies, parse_dependencies
+from trioresource._errors import DependencyError
+from trioresource._model.dependencies import NO_DEPENDENCIES, Dependencies, parse_dependencies
 
 _NAMES = st.text(min_size=1, max_size=6).filter(
     lambda text: text == text.strip() and "[" not in text and "]" not in text

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioresource.errors import DependencyError
-from trioresource.model.dependencies import (
+from trioresource._errors import DependencyError
+from trioresource._model.dependencies import (
     MAX_DEPTH,
     NO_DEPENDENCIES,
     Dependencies,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioresource.model.policy import (
+from trioresource._model.policy import (
     DEFAULT_POLL_INTERVALS,
     Backoff,
     Deadlines,

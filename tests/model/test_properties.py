@@ -10,8 +10,8 @@ import pydantic
 import pytest
 from pydantic import Field, SecretStr
 
-from trioresource.errors import PropertyError
-from trioresource.model.properties import (
+from trioresource._errors import PropertyError
+from trioresource._model.properties import (
     NO_PROPERTIES,
     NoProperties,
     Properties,

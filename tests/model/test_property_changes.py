@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioresource.errors import PropertyError
-from trioresource.model.properties import (
+from trioresource._errors import PropertyError
+from trioresource._model.properties import (
     DEFAULT,
     changed_names,
     check_changes,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast
 import pydantic
 from pydantic import Field, SecretStr
 
-from trioresource.model.properties import (
+from trioresource._model.properties import (
     NO_PROPERTIES,
     NoProperties,
     Properties,

@@ -5,7 +5,7 @@ from typing import get_args
 import attrs
 import pytest
 
-from trioresource.model.reports import FailureReason, FailureReport, ProbeInconclusive, Report
+from trioresource._model.reports import FailureReason, FailureReport, ProbeInconclusive, Report
 
 
 @pytest.mark.parametrize("kind", get_args(Report))

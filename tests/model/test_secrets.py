@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import Field, SecretBytes, SecretStr
 from typing_extensions import TypeAliasType, TypedDict
 
-from trioresource.errors import PropertyError
-from trioresource.model.properties import Properties, describe_properties, read_properties, show
+from trioresource._errors import PropertyError
+from trioresource._model.properties import Properties, describe_properties, read_properties, show
 
 from .conftest import Inner
 

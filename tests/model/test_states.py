@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioresource.model.states import (
+from trioresource._model.states import (
     LEGAL_TRANSITIONS,
     GroupState,
     ResourceState,

@@ -17,7 +17,7 @@ from trioresource import (
     StateChange,
     open_monitor,
 )
-from trioresource.model.states import is_legal
+from trioresource._model.states import is_legal
 
 Drain = Callable[[], list[Report]]
 

@@ -25,7 +25,7 @@ from trioresource import (
     StateChange,
     open_monitor,
 )
-from trioresource.monitor.clock import Clock, Lane
+from trioresource._util.timers import TimerQueue, Timers
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -54,7 +54,7 @@ def test_nothing_reads_another_clock() -> None:
     """
     pattern = re.compile(r"\btime\.(time|monotonic|perf_counter|sleep)\b|datetime\.now")
     found = [path for path in SOURCES if pattern.search(path.read_text())]
-    others = [path.name for path in found if not {"cli", "testing"} & {*path.parts}]
+    others = [path.name for path in found if not {"_cli", "testing"} & {*path.parts}]
     assert others == ["watchdog.py"]
 
 
@@ -163,7 +163,7 @@ def test_the_same_run_gives_the_same_history_in_every_process() -> None:
 
 
 async def test_timers_of_many_lengths_expire_in_order(autojump_clock: MockClock) -> None:
-    clock = Clock()
+    clock = Timers()
     expired: list[tuple[str, float, float]] = []
 
     def note(key: str, due: float) -> None:
@@ -173,9 +173,9 @@ async def test_timers_of_many_lengths_expire_in_order(autojump_clock: MockClock)
         nursery.start_soon(clock.run)
         await trio.testing.wait_all_tasks_blocked()
         for delay in (3, 1, 2, 1.5):
-            clock.lane("test", delay, note).arm(f"after {delay}")
-        clock.lane("test", 1, note).arm("also after 1")
-        clock.lane("test", float("inf"), note).arm("never")
+            clock.queue("test", delay, note).arm(f"after {delay}")
+        clock.queue("test", 1, note).arm("also after 1")
+        clock.queue("test", float("inf"), note).arm("never")
         await trio.sleep(10)
         nursery.cancel_scope.cancel()
     assert [key for key, _, _ in expired] == [
@@ -189,9 +189,9 @@ async def test_timers_of_many_lengths_expire_in_order(autojump_clock: MockClock)
 
 
 async def test_rearmed_and_cleared_timers(autojump_clock: MockClock) -> None:
-    clock = Clock()
+    clock = Timers()
     expired: list[tuple[str, float]] = []
-    lane: Lane[str] = clock.lane("test", 10, lambda key, due: expired.append((key, due)))
+    lane: TimerQueue[str] = clock.queue("test", 10, lambda key, due: expired.append((key, due)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)
         lane.arm("cleared")
@@ -211,9 +211,11 @@ async def test_rearmed_and_cleared_timers(autojump_clock: MockClock) -> None:
 
 
 async def test_timers_on_a_grain_expire_together(autojump_clock: MockClock) -> None:
-    clock = Clock()
+    clock = Timers()
     expired: list[tuple[int, float]] = []
-    lane: Lane[int] = clock.lane("test", 8, lambda key, due: expired.append((key, due)), grain=0.5)
+    lane: TimerQueue[int] = clock.queue(
+        "test", 8, lambda key, due: expired.append((key, due)), grain=0.5
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)
         for number in range(8):
@@ -225,7 +227,7 @@ async def test_timers_on_a_grain_expire_together(autojump_clock: MockClock) -> N
 
 
 async def test_turns_that_were_missed_are_left_out(autojump_clock: MockClock) -> None:
-    clock = Clock()
+    clock = Timers()
     polls: list[float] = []
 
     def poll(key: str, due: float) -> None:
@@ -235,7 +237,7 @@ async def test_turns_that_were_missed_are_left_out(autojump_clock: MockClock) ->
             autojump_clock.jump(2.5)
         lane.arm_after(key, due)
 
-    lane = clock.lane("poll", 1, poll)
+    lane = clock.queue("poll", 1, poll)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)
         lane.arm("one")
@@ -245,9 +247,9 @@ async def test_turns_that_were_missed_are_left_out(autojump_clock: MockClock) ->
 
 
 async def test_a_burst_of_timers_lets_others_have_a_turn(autojump_clock: MockClock) -> None:
-    clock = Clock()
+    clock = Timers()
     expired: list[int] = []
-    lane: Lane[int] = clock.lane("burst", 1, lambda key, _: expired.append(key))
+    lane: TimerQueue[int] = clock.queue("burst", 1, lambda key, _: expired.append(key))
     seen: list[int] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)

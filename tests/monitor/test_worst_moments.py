@@ -18,7 +18,7 @@ from trioresource import (
     ResourceState,
     resource_type,
 )
-from trioresource.monitor.tasktree import format_task_tree
+from trioresource._util.task_tree import format_task_tree
 
 from .conftest import SlowToEnd
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import trio
 
-from trioresource.monitor import open_monitor
-from trioresource.resources import sessions
+from trioresource._monitor import open_monitor
+from trioresource.resources._process import session as sessions
 from trioresource.resources.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from trioresource.monitor import HostedResource, ResourceMonitor
+    from trioresource._monitor import HostedResource, ResourceMonitor
 
 PYTHON: Final = sys.executable
 

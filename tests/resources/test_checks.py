@@ -10,8 +10,8 @@ import pytest
 import trio
 from pydantic import TypeAdapter, ValidationError
 
-from trioresource.resources import checks
-from trioresource.resources.checks import HttpRequest, probe_http, probe_tcp, probe_unix
+from trioresource.resources import _probes as checks
+from trioresource.resources._probes import HttpRequest, probe_http, probe_tcp, probe_unix
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -14,13 +14,14 @@ import pytest
 import trio
 import trio.testing
 
-from trioresource.errors import OfflineFailed
-from trioresource.resources import _external as external_module
-from trioresource.resources import children, sessions
-from trioresource.resources._external import set_gate
-from trioresource.resources.children import Child, Exit, running, spawn
-from trioresource.resources.launch import Launch
-from trioresource.resources.sessions import Disposition
+from trioresource._errors import OfflineFailed
+from trioresource._util import external as external_module
+from trioresource._util.external import set_gate
+from trioresource.resources._process import child as children
+from trioresource.resources._process import session as sessions
+from trioresource.resources._process.child import Child, Exit, running, spawn
+from trioresource.resources._process.launch import Launch
+from trioresource.resources._process.session import Disposition
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import field_validator
 
-from trioresource.errors import ConfigError
-from trioresource.handler import ResourceHandler, resource_type
-from trioresource.model.config import parse_cluster_file
-from trioresource.model.properties import Properties
-from trioresource.registry import describe_type
+from trioresource._errors import ConfigError
+from trioresource._handler import ResourceHandler, resource_type
+from trioresource._model.properties import Properties
+from trioresource.config._definition import parse_cluster_file
+from trioresource.config._types import describe_type
 
 if TYPE_CHECKING:
     from pathlib import Path

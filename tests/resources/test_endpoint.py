@@ -8,14 +8,14 @@ import pytest
 import trio
 import trio.testing
 
-from trioresource.errors import PropertyError
-from trioresource.model.policy import PollIntervals
-from trioresource.model.reports import FailureReason, Progress
-from trioresource.model.states import ResourceState
+from trioresource._errors import PropertyError
+from trioresource._model.policy import PollIntervals
+from trioresource._model.reports import FailureReason, Progress
+from trioresource._model.states import ResourceState
 from trioresource.resources import Endpoint
 
 if TYPE_CHECKING:
-    from trioresource.monitor import ResourceMonitor
+    from trioresource._monitor import ResourceMonitor
 
 ONLINE, FAILED = ResourceState.ONLINE, ResourceState.FAILED
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from trioresource.resources import _external as external_module
-from trioresource.resources._external import external, in_thread, readable, set_gate
+from trioresource._util import external as external_module
+from trioresource._util.external import external, in_thread, readable, set_gate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

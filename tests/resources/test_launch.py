@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trioresource.errors import OnlineFailed
-from trioresource.resources.launch import Launch, start
+from trioresource._errors import OnlineFailed
+from trioresource.resources._process.launch import Launch, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,8 +136,8 @@ def test_user_and_group_where_signals_are_ignored(ignored: None, tmp_path: Path)
 
 ANOTHER = """
 import os, signal, sys
-from trioresource.resources.launch import Launch, start
-from trioresource.errors import OnlineFailed
+from trioresource.resources._process.launch import Launch, start
+from trioresource._errors import OnlineFailed
 # What nohup lets it ignore it would reset by way of Python, which may be closed to others.
 for number in (signal.SIGHUP, signal.SIGINT):
     signal.signal(number, signal.SIG_DFL)

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from trioresource.resources.notify import Notification, NotifySocket, parse
+from trioresource.resources._process.notify import Notification, NotifySocket, parse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

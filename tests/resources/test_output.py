@@ -9,8 +9,8 @@ import pytest
 import trio
 import trio.testing
 
-from trioresource.errors import OnlineFailed
-from trioresource.resources.output import open_output
+from trioresource._errors import OnlineFailed
+from trioresource.resources._process.output import open_output
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from trioresource.errors import (
+from trioresource._errors import (
     InvalidStateError,
     OnlineFailed,
     PropertyError,
     UnknownControlCode,
 )
-from trioresource.model.policy import PollIntervals
-from trioresource.model.reports import FailureReason, Progress
-from trioresource.model.states import ResourceState
+from trioresource._model.policy import PollIntervals
+from trioresource._model.reports import FailureReason, Progress
+from trioresource._model.states import ResourceState
 from trioresource.resources import RunningProcess
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from trioresource.monitor import HostedResource, ResourceMonitor
+    from trioresource._monitor import HostedResource, ResourceMonitor
 
     Until = Callable[[Callable[[], object]], Awaitable[None]]
 

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from trioresource.errors import ResourceStuck
-from trioresource.model.policy import Deadlines
-from trioresource.model.states import ResourceState
-from trioresource.resources import children, sessions
+from trioresource._errors import ResourceStuck
+from trioresource._model.policy import Deadlines
+from trioresource._model.states import ResourceState
+from trioresource.resources._process import child as children
+from trioresource.resources._process import session as sessions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from trioresource.monitor import HostedResource
+    from trioresource._monitor import HostedResource
 
     Until = Callable[[Callable[[], object]], Awaitable[None]]
 

@@ -12,17 +12,17 @@ import pytest
 import trio
 import trio.testing
 
-from trioresource.errors import OnlineFailed
-from trioresource.model.policy import Deadlines
-from trioresource.model.reports import Progress
-from trioresource.model.states import ResourceState
-from trioresource.resources.readiness import LogReady
+from trioresource._errors import OnlineFailed
+from trioresource._model.policy import Deadlines
+from trioresource._model.reports import Progress
+from trioresource._model.states import ResourceState
+from trioresource.resources._process.readiness import LogReady
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from trioresource.monitor import HostedResource, ResourceMonitor
+    from trioresource._monitor import HostedResource, ResourceMonitor
 
     Until = Callable[[Callable[[], object]], Awaitable[None]]
 

@@ -10,15 +10,7 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from trioresource.testing import (
-    Diverged,
-    always,
-    cancellable,
-    choose,
-    explore,
-    explored,
-    replay,
-)
+from trioresource.testing import Diverged, always, cancellable, choose, explore, explored, replay
 
 
 class Counter:

@@ -10,13 +10,7 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from trioresource.testing import (
-    Deadlock,
-    Diverged,
-    Livelock,
-    Uncontrolled,
-    explore,
-)
+from trioresource.testing import Deadlock, Diverged, Livelock, Uncontrolled, explore
 
 
 async def opposite_order() -> None:

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from trioresource.testing import Diverged, explore
-from trioresource.testing.parallel import can_divide
+from trioresource.testing._search.parallel import can_divide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from trioresource.testing import Diverged, explore
-from trioresource.testing.overrides import Overrides, overridden
+from trioresource.testing._scheduling.overrides import Overrides, overridden
 
 
 def test_remembered_schedule_that_fits_no_more_is_passed_over() -> None:

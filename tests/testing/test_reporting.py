@@ -10,7 +10,7 @@ import trio
 import trio.lowlevel
 
 from trioresource.testing import Schedule, cancellable, explore, explored, replay
-from trioresource.testing.overrides import Overrides, overridden
+from trioresource.testing._scheduling.overrides import Overrides, overridden
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

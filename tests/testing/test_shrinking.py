@@ -9,9 +9,9 @@ import trio
 import trio.lowlevel
 
 from trioresource.testing import choose, explore
-from trioresource.testing.following import Replay
-from trioresource.testing.running import Run, Settings, run
-from trioresource.testing.shrinking import Shrinker
+from trioresource.testing._scheduling.running import Run, Settings, run
+from trioresource.testing._search.replay import Replay
+from trioresource.testing._search.shrink import Shrinker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

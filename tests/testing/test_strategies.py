@@ -9,12 +9,12 @@ import pytest
 import trio
 
 from trioresource.testing import explore
-from trioresource.testing.portfolio import make_strategy
+from trioresource.testing._search.portfolio import make_strategy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trioresource.testing.strategies import Strategy
+    from trioresource.testing._search.strategies import Strategy
 
 
 def interleavings(strategy: str, lengths: tuple[int, ...], schedules: int) -> Counter[str]:

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from trioresource.testing import FakeProcess, Leaked, no_leaks, replay, sweep
-from trioresource.testing.overrides import Overrides, overridden
+from trioresource.testing._scheduling.overrides import Overrides, overridden
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioresource.testing.tokens import decode, encode
+from trioresource.testing._report.tokens import decode, encode
 
 
 def without_zeros_at_the_end(picks: list[int]) -> list[int]:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from trioresource.handler import ResourceHandler, resource_type
-from trioresource.model.policy import PollIntervals
-from trioresource.model.properties import Properties, dynamic
-
-from . import checks
-from .checks import Address, Headers, HttpRequest, Regex, Seconds, Status, Url
+from .._handler import ResourceHandler, resource_type
+from .._model.policy import PollIntervals
+from .._model.properties import Properties, dynamic
+from . import _probes as checks
+from ._probes import Address, Headers, HttpRequest, Regex, Seconds, Status, Url
 
 if TYPE_CHECKING:
-    from trioresource.handler import OnlineScope
+    from .._handler import OnlineScope
 
 _HTTP_ONLY = ("status", "body", "headers", "verify")
 

@@ -10,17 +10,16 @@ import attrs
 import trio
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from trioresource.errors import InvalidStateError, OfflineFailed, OnlineFailed
-from trioresource.handler import ResourceHandler, resource_type
-from trioresource.model.properties import Properties, dynamic
-
-from . import checks
-from .checks import Seconds
-from .children import running
-from .launch import Launch
-from .notify import NotifySocket
-from .output import Output, open_output
-from .readiness import (
+from .._errors import InvalidStateError, OfflineFailed, OnlineFailed
+from .._handler import ResourceHandler, resource_type
+from .._model.properties import Properties, dynamic
+from . import _probes as checks
+from ._probes import Seconds
+from ._process.child import running
+from ._process.launch import Launch
+from ._process.notify import NotifySocket
+from ._process.output import Output, open_output
+from ._process.readiness import (
     Command,
     FilePath,
     LogReady,
@@ -31,10 +30,10 @@ from .readiness import (
     Word,
     no_null,
 )
-from .supervision import Run
+from ._process.supervision import Run
 
 if TYPE_CHECKING:
-    from trioresource.handler import OnlineScope
+    from .._handler import OnlineScope
 
 
 def _no_null_in_name(value: int | str) -> int | str:
@@ -164,7 +163,7 @@ class Process(ResourceHandler[ProcessProperties]):
             await self._until_ready(run)
             await trio.sleep(properties.settle)
         if (exit_ := child.ended()) is not None:
-            raise OnlineFailed(run.obituary(f"{exit_} before it was ready"))
+            raise OnlineFailed(run.describe_exit(f"{exit_} before it was ready"))
         run.came_up()
         return RunningProcess(child.pid, output)
 

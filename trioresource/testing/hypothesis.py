@@ -9,39 +9,20 @@ workload, and what it reports is the simplest schedule of the smallest workload.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
-from trioresource.testing.exploring import explore
-from trioresource.testing.lifecycle.observations import Ask, Entry
-from trioresource.testing.lifecycle.operations import (
-    Behave,
-    Do,
-    Finish,
-    Late,
-    Manner,
-    Operation,
-    Say,
-    Set,
-    Wait,
-)
-from trioresource.testing.overrides import overridden, overrides, replayed_by
+from ._scheduling.overrides import overridden, overrides, replayed_by
+from ._search.explore import explore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["explored_workload", "operations", "workloads"]
-
 T = TypeVar("T")
-
-_COMMANDS: Final = (Ask.ONLINE, Ask.OFFLINE, Ask.TERMINATE, Ask.CONTROL)
-_TIMES: Final = (0.0, 0.1, 0.3, 0.5, 1.0, 2.5, 4.0)
-"""Seconds: about the deadlines that the drivers of the lifecycle use, and exactly so."""
 
 
 def explored_workload(
@@ -95,45 +76,3 @@ def explored_workload(
         return profile(given(workload)(explore_workload))
 
     return decorate
-
-
-def operations(resources: Sequence[str] = ("r",)) -> SearchStrategy[Operation]:
-    """Whatever may happen to a resource; see ``trioresource.testing.lifecycle``.
-
-    Args:
-        resources: the names of the resources.
-
-    Returns:
-        What makes operations, the plain ones first.
-    """
-    name = st.sampled_from(resources)
-    times = st.sampled_from(_TIMES)
-    return st.one_of(
-        st.builds(Do, st.sampled_from(_COMMANDS), name),
-        st.builds(Wait, times),
-        st.builds(
-            Behave,
-            st.sampled_from((*Entry, None)),
-            st.sampled_from(Manner),
-            times,
-            name,
-        ),
-        st.builds(Do, st.just(Ask.ONLINE), name),
-        st.builds(Do, st.sampled_from(_COMMANDS), name, patience=st.sampled_from((0.0, 0.1, 0.3))),
-        st.builds(Say, st.sampled_from((Ask.FAIL, Ask.REPORT, Ask.PROGRESS)), name),
-        st.builds(Finish, st.sampled_from((Manner.RAISE, Manner.FINE)), name, st.booleans()),
-        st.builds(Late, st.sampled_from((Ask.REPORT, Ask.PROGRESS)), name),
-        st.builds(Set, st.integers(1, 3), name),
-    )
-
-
-def workloads(
-    resources: Sequence[str] = ("r",), *, size: int = 10
-) -> SearchStrategy[list[Operation]]:
-    """Lists of operations.
-
-    Args:
-        resources: the names of the resources.
-        size: how many operations at most.
-    """
-    return st.lists(operations(resources), min_size=1, max_size=size)

@@ -13,7 +13,7 @@ from .good_handler import Good
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trioresource.handler import HandlerFactory
+    from trioresource._handler import HandlerFactory
 
 
 class TestGood(HandlerConformance):

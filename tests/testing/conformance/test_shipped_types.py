@@ -16,7 +16,7 @@ from trioresource.testing import HandlerConformance, check_handler
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from trioresource.handler import HandlerFactory
+    from trioresource._handler import HandlerFactory
 
 SERVER = """
 import socket

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trioresource.testing.following import Replay
-from trioresource.testing.running import Run, run, search
-from trioresource.testing.schedule import schedule_of
-from trioresource.testing.strategies import RandomWalk
-from trioresource.testing.tokens import decode
+from trioresource.testing._report.schedule import schedule_of
+from trioresource.testing._report.tokens import decode
+from trioresource.testing._scheduling.running import Run, run, search
+from trioresource.testing._search.replay import Replay
+from trioresource.testing._search.strategies import RandomWalk
 
 from .scenarios import PORTABLE, Program
 

@@ -11,7 +11,7 @@ import trio
 
 from trioresource import NoProperties, OnlineScope, ResourceHandler, open_monitor
 from trioresource.testing import cancellable, choose
-from trioresource.testing.running import Settings
+from trioresource.testing._scheduling.running import Settings
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from trioresource.testing import explore, replay
-from trioresource.testing.running import Settings, run
-from trioresource.testing.strategies import RandomWalk
+from trioresource.testing._scheduling.running import Settings, run
+from trioresource.testing._search.strategies import RandomWalk
 
 from .oracle import Oracle
 from .outside import OUTSIDE

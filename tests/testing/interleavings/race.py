@@ -28,7 +28,7 @@ from trioresource import (
     StateChange,
     open_monitor,
 )
-from trioresource.model.states import is_legal
+from trioresource._model.states import is_legal
 from trioresource.testing import Exhaustive, Exploration, explore, no_leaks
 
 if TYPE_CHECKING:

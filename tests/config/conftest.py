@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from pydantic import Field, model_validator
+
+from trioresource._errors import ConfigError, UnknownType
+from trioresource._model.policy import Deadlines
+from trioresource._model.properties import (
+    NoProperties,
+    Properties,
+)
+from trioresource.config._definition import ClusterConfig, TypeDescription, parse_cluster_file
+from trioresource.resources.process import ProcessProperties
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class DiskProperties(Properties):
+    device: str
+    size: int = 1
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class RangeProperties(Properties):
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) is more than high ({self.high})")
+        return self
+
+
+TYPES = {
+    "range": TypeDescription(name="range", properties_type=RangeProperties),
+    "plain": TypeDescription(name="plain", properties_type=NoProperties),
+    "process": TypeDescription(name="process", properties_type=ProcessProperties),
+    "disk": TypeDescription(
+        name="disk",
+        properties_type=DiskProperties,
+        deadlines=Deadlines(pending=20, deadlock=40),
+    ),
+    "root-disk": TypeDescription(
+        name="root-disk", properties_type=DiskProperties, property_defaults={"device": "/dev/sda"}
+    ),
+}
+
+
+def resolve(name: str) -> TypeDescription:
+    if name not in TYPES:
+        raise UnknownType(f"no type is called {name!r}")
+    return TYPES[name]
+
+
+def parse(text: str, environment: Mapping[str, str] | None = None) -> ClusterConfig:
+    return parse_cluster_file(
+        dedent(text).lstrip("\n"), file="c.toml", resolve=resolve, environment=environment
+    )
+
+
+def mistakes(text: str, environment: Mapping[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, environment)
+    found = list(caught.value.mistakes)
+    assert all(line in str(caught.value) for line in found)
+    return found
+
+
+def mistake(text: str, environment: Mapping[str, str] | None = None) -> str:
+    (only,) = mistakes(text, environment)
+    return only
+
+
+def places(found: list[str]) -> list[str]:
+    """Line, table and key of mistakes."""
+    return [re.sub(r"^c\.toml:(\d+): (.*?): .*$", r"\1 \2", line) for line in found]

@@ -1,0 +1,254 @@
+"""`trioresource run`: a cluster in the foreground, from a cluster file."""
+
+from __future__ import annotations
+
+import enum
+import signal
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Final, final
+
+import trio
+from rich.console import Console
+
+from .._cluster import open_cluster
+from .._errors import ConfigError, TrioResourceError
+from .._model.states import DesiredState, ResourceState
+from ..config._loading import load
+from ..config._types import load_cluster_file
+from .formatting import one_line
+from .json_lines import JsonReporter
+from .live import LiveReporter
+from .log import log_lines
+from .main import ExitStatus
+from .plain import PlainReporter
+from .reporter import Ending, Reporter, Writer
+from .service_manager import ServiceManager
+from .view import View
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .._cluster import Cluster, Subscription
+    from .._model.events import ClusterEvent, Missed
+    from ..config._definition import ClusterConfig
+
+_BUFFER: Final = 10_000
+"""So many events may wait for a stalled terminal; others are counted and left out."""
+_LAST_WORDS: Final = 5.0
+"""Seconds to write what is left when the cluster has gone."""
+_MOST_AT_ONCE: Final = 1000
+"""Events that are shown together at most."""
+_TICK: Final = 1.0
+"""Seconds after which the display is brought up to date though nothing happened."""
+
+
+class Mode(enum.Enum):
+    """How to show what happens."""
+
+    AUTOMATIC = enum.auto()
+    """A table on a terminal, lines elsewhere."""
+    PLAIN = enum.auto()
+    JSON = enum.auto()
+
+
+def run_file(file: Path, *, seconds: float | None, mode: Mode) -> int:
+    """Run a cluster file until a signal comes or the time is over.
+
+    Args:
+        file: the cluster file.
+        seconds: how long to run; None for no bound.
+        mode: how to show what happens.
+
+    Returns:
+        The exit status.
+    """
+    sys.path.insert(0, str(file.parent.resolve()))
+    try:
+        config = load_cluster_file(file)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return ExitStatus.CLUSTER_FILE
+    console = Console()
+    live = mode is Mode.AUTOMATIC and sys.stdout.isatty() and not console.is_dumb_terminal
+    try:
+        with log_lines(console if live else None), ServiceManager() as manager:
+            return trio.run(_run, config, seconds, manager, mode, console if live else None)
+    except BaseExceptionGroup as group:
+        # Ctrl-C before signals are obeyed, wrapped by Trio's nurseries.
+        if group.split(KeyboardInterrupt)[1] is None:
+            raise KeyboardInterrupt from None
+        raise
+
+
+async def _run(
+    config: ClusterConfig,
+    seconds: float | None,
+    manager: ServiceManager,
+    mode: Mode,
+    console: Console | None,
+) -> int:
+    view = View(config, trio.current_time())
+    reporter: Reporter
+    if console is not None:
+        reporter = LiveReporter(config.name, view, console)
+    elif mode is Mode.JSON:
+        reporter = JsonReporter(config.name, view, Writer(sys.stdout))
+    else:
+        reporter = PlainReporter(view, Writer(sys.stdout))
+    try:
+        return await _Run(config, view, reporter, manager).run(seconds)
+    finally:
+        with trio.move_on_after(_LAST_WORDS, shield=True):
+            await reporter.close()
+
+
+@final
+class _Run:
+    """One run; its tasks share the view, the reporter and what went wrong."""
+
+    def __init__(
+        self, config: ClusterConfig, view: View, reporter: Reporter, manager: ServiceManager
+    ) -> None:
+        self._config = config
+        self._view = view
+        self._reporter = reporter
+        self._manager = manager
+        self._body = trio.CancelScope()
+        self._idle = trio.CancelScope()
+        """Around the wait for the next event."""
+        self._hurried = False
+        """There is something to tell that is no event."""
+        self._settled = False
+        """Everything that should start is online, or has failed."""
+        self._notes: deque[tuple[str, bool]] = deque()
+        """What is still to be told to the reporter's ``stopping``."""
+        self._all_shown = trio.Event()
+        self._signals: list[str] = []
+        self._mistakes: list[str] = []
+
+    async def run(self, seconds: float | None) -> int:
+        """Run it until a signal comes or the time is over."""
+        bound = self._config.shutdown_deadline
+        async with trio.open_nursery() as nursery:
+            async with open_cluster(shutdown_deadline=bound) as cluster:
+                if isinstance(self._reporter, LiveReporter):
+                    self._reporter.watch(cluster)
+                # Both are needed until the cluster has closed.
+                await nursery.start(self._obey_signals, cluster)  # noqa: ASYNC111
+                await nursery.start(self._follow, cluster)  # noqa: ASYNC111
+                if seconds is not None:
+                    self._body.deadline = trio.current_time() + seconds
+                with self._body:
+                    await self._stay(cluster)
+                ending = self._view.ending = trio.current_time()
+                self._begin_end(cluster, seconds)
+            if trio.current_time() - ending >= bound:
+                self._mistakes.append(f"terminated: not offline within {bound:g} s")
+            with trio.move_on_after(_LAST_WORDS):
+                await self._all_shown.wait()
+                await self._reporter.ended(self._ending())
+            nursery.cancel_scope.cancel()
+        return self._ending().status
+
+    async def _stay(self, cluster: Cluster) -> None:
+        try:
+            wanted = await load(cluster, self._config)
+        except Exception as error:
+            # What an author's `open` raised: it may be anything, and is no bug here.
+            note = getattr(error, "__notes__", ["the cluster could not be loaded"])[-1]
+            self._mistakes.append(one_line(f"{note}: {type(error).__name__}: {error}"))
+            return
+        for resource in wanted:
+            try:
+                await resource.wait_online()
+            except TrioResourceError:
+                continue  # Its failure has been told.
+        self._manager.ready()
+        self._settled = True
+        self._hurry()
+        await trio.sleep_forever()
+
+    def _begin_end(self, cluster: Cluster, seconds: float | None) -> None:
+        """Note what is not as it should be, before everything goes offline."""
+        self._manager.stopping()
+        for resource in cluster.resources.values():
+            if resource.desired is DesiredState.OFFLINE or resource.state is ResourceState.ONLINE:
+                continue
+            if self._signals and resource.state.is_pending:
+                continue  # Who interrupts it can not ask for more.
+            self._mistakes.append(f"{resource.name} was {resource.state.value}, not online")
+        if self._body.cancel_called and not self._signals:
+            self._tell(f"{seconds:g} s are over")
+
+    def _tell(self, reason: str, terminating: bool = False) -> None:
+        self._notes.append((reason, terminating))
+        self._hurry()
+
+    def _hurry(self) -> None:
+        self._hurried = True
+        self._idle.cancel()
+
+    def _ending(self) -> Ending:
+        mistakes = (*self._mistakes, *self._view.failed_at_end)
+        return Ending(status=ExitStatus.FAILED if mistakes else ExitStatus.OK, mistakes=mistakes)
+
+    # --- beside it ---------------------------------------------------------------------
+
+    async def _obey_signals(self, cluster: Cluster, task_status: trio.TaskStatus[None]) -> None:
+        """End the run upon the first signal, terminate everything upon the second.
+
+        Not left to ``open_cluster``: the exit status must tell one from the other.
+        """
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # Without this, closing the terminal would leave every process behind.
+            numbers.append(signal.SIGHUP)
+        with trio.open_signal_receiver(*numbers) as signals:
+            task_status.started()
+            async for number in signals:
+                name = signal.Signals(number).name
+                self._signals.append(name)
+                first = not self._body.cancel_called
+                self._body.cancel()
+                if not first:
+                    self._mistakes.append(f"terminated by {name}")
+                    cluster.terminate_all()
+                self._tell(name, not first)
+
+    async def _follow(self, cluster: Cluster, task_status: trio.TaskStatus[None]) -> None:
+        """Show what happens, until the cluster is closed and all has been shown."""
+        told = False
+        with cluster.subscribe(buffer=_BUFFER) as subscription:
+            task_status.started()
+            await self._reporter.started()
+            while (events := await self._next(subscription)) is not None:
+                settled = self._settled  # Now: all that led to it is among the events.
+                await self._show_notes()
+                await self._reporter.show(events)
+                self._manager.status(self._view.headline())
+                if settled and not told:
+                    told = True
+                    await self._reporter.ready()
+            await self._show_notes()
+        self._all_shown.set()
+
+    async def _show_notes(self) -> None:
+        while self._notes:
+            await self._reporter.stopping(*self._notes.popleft())
+
+    async def _next(self, subscription: Subscription) -> list[ClusterEvent | Missed] | None:
+        """What has happened, or nothing after a moment; None at the end."""
+        events: list[ClusterEvent | Missed] = []
+        try:
+            patience = 0 if self._hurried else _TICK
+            self._hurried = False
+            with trio.move_on_after(patience) as self._idle:
+                events.append(await subscription.receive())
+            while len(events) < _MOST_AT_ONCE:
+                events.append(subscription.receive_nowait())
+        except trio.WouldBlock:
+            pass
+        except trio.EndOfChannel:
+            return events or None
+        return events

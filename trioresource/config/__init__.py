@@ -1,0 +1,1 @@
+"""The cluster file: read, checked, loaded into a cluster."""

@@ -1,0 +1,1 @@
+"""What the shipped types that run programs share."""

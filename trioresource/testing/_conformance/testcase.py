@@ -1,0 +1,107 @@
+"""The checks as a test class."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .catalogue import NotApplicable
+from .contract import CHECKS, read_skips
+from .suite import make_subject, run_check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from ..._handler import HandlerFactory, ResourceHandler
+    from .catalogue import Check
+    from .subject import Subject
+
+__all__ = ["HandlerConformance"]
+
+
+class HandlerConformance:
+    """A test class that checks whether a handler keeps the contract of the lifecycle.
+
+    Subclass it with a name that pytest collects, and say what to check; pytest then shows
+    each check as a test of its own::
+
+        class TestDatabase(HandlerConformance):
+            handler = Database
+            properties = {"dsn": "fake:"}
+            skip = {"C22": "its jitter is drawn without a seed, on purpose"}
+
+    The methods are plain functions, so that any configuration of pytest-trio runs them.
+    """
+
+    handler: ClassVar[HandlerFactory | None] = None
+    """A handler class, or ``service(...)``."""
+    properties: ClassVar[Mapping[str, Any]] = {}
+    """Properties with which it can come online."""
+    failing: ClassVar[Mapping[str, Any] | None] = None
+    """Properties with which it can not come online, for C5."""
+    skip: ClassVar[Mapping[str, str]] = {}
+    """Ids of checks that are skipped, each with the reason why."""
+    real: ClassVar[bool] = False
+    """Whether it has real processes, threads or connections; see ``check_handler``."""
+    schedules: ClassVar[int | None] = None
+    """How many for each check; 40 by default, 3 if real."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        read_skips(cls.skip)
+
+    def make(self) -> ResourceHandler[Any]:
+        """Make a handler, for each schedule anew; by default that of ``handler``.
+
+        Raises:
+            TypeError: the class says no handler.
+        """
+        # Of the class: a function would become a method otherwise.
+        handler: HandlerFactory | None = getattr(type(self), "handler")  # noqa: B009
+        if handler is None:
+            raise TypeError(f"{type(self).__name__}: say handler = ..., or define make()")
+        return handler()
+
+    def surroundings(self) -> AbstractAsyncContextManager[object]:
+        """Make what must be there before the handler, for each schedule anew."""
+        return contextlib.nullcontext()
+
+    kill: ClassVar[Callable[[Any, Any], object] | None] = None
+    """Define ``def kill(self, value)`` to break what the resource stands for, as if from
+    outside; by default processes are killed. ``value`` is what the resource provides, or
+    ``None`` while it is coming online. Return ``False`` if there is nothing to break."""
+
+    def _subject(self) -> Subject:
+        return make_subject(
+            self.make,
+            properties=self.properties,
+            failing=self.failing,
+            real=self.real,
+            schedules=self.schedules,
+            surroundings=self.surroundings,
+            kill=self.kill,
+        )
+
+
+def _method(check: Check) -> Callable[[HandlerConformance], None]:
+    def test(self: HandlerConformance) -> None:
+        # Only here, so that the kit can be used without pytest.
+        import pytest
+
+        reason = read_skips(self.skip).get(check.id)
+        if reason is not None:
+            pytest.skip(f"{check.id}: {reason}")
+        try:
+            run_check(check, self._subject())
+        except NotApplicable as not_applicable:
+            pytest.skip(f"{check.id} does not apply: {not_applicable}")
+
+    test.__name__ = check.test_name
+    test.__qualname__ = f"{HandlerConformance.__qualname__}.{check.test_name}"
+    test.__doc__ = check.protects
+    return test
+
+
+for _check in CHECKS.values():
+    setattr(HandlerConformance, _check.test_name, _method(_check))

@@ -1,0 +1,1 @@
+"""Control over which task goes next."""
