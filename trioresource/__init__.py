@@ -11,7 +11,6 @@ from ._errors import ConfigError as ConfigError
 from ._errors import DependencyError as DependencyError
 from ._errors import InvalidStateError as InvalidStateError
 from ._errors import NodePaused as NodePaused
-from ._errors import NotOwner as NotOwner
 from ._errors import OfflineFailed as OfflineFailed
 from ._errors import OnlineFailed as OnlineFailed
 from ._errors import PropertyError as PropertyError
@@ -19,11 +18,9 @@ from ._errors import ProviderFailed as ProviderFailed
 from ._errors import ResourceLocked as ResourceLocked
 from ._errors import ResourceNotAvailable as ResourceNotAvailable
 from ._errors import ResourceStuck as ResourceStuck
-from ._errors import StoreUnavailable as StoreUnavailable
 from ._errors import TrioResourceError as TrioResourceError
 from ._errors import UnknownControlCode as UnknownControlCode
 from ._errors import UnknownType as UnknownType
-from ._handler import FailureSignal as FailureSignal
 from ._handler import OnlineScope as OnlineScope
 from ._handler import ResourceHandler as ResourceHandler
 from ._handler import ResourceType as ResourceType
@@ -47,8 +44,10 @@ from ._model.properties import dynamic as dynamic
 from ._model.properties import read_only as read_only
 from ._model.reports import AttemptEnded as AttemptEnded
 from ._model.reports import AttemptStuck as AttemptStuck
+from ._model.reports import CommandTaken as CommandTaken
 from ._model.reports import FailureReason as FailureReason
 from ._model.reports import FailureReport as FailureReport
+from ._model.reports import MonitorClosing as MonitorClosing
 from ._model.reports import ProbeInconclusive as ProbeInconclusive
 from ._model.reports import Progress as Progress
 from ._model.reports import Report as Report

@@ -20,6 +20,8 @@ from ._model.properties import NoProperties, Properties
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
+    import trio
+
 PropertiesT = TypeVar("PropertiesT", bound=Properties, default=NoProperties)
 HandlerT = TypeVar("HandlerT", bound="type[ResourceHandler[Any]]")
 T = TypeVar("T")
@@ -27,32 +29,7 @@ T = TypeVar("T")
 _LOGGER = logging.getLogger("trioresource.handler")
 
 
-class FailureSignal(ABC):
-    """The door through which a failure source of the handler's own reports.
-
-    It belongs to one attempt; once that is over, reports through it do nothing.
-    Several resources may share one detector: it holds one signal for each.
-    """
-
-    __slots__ = ()
-
-    @abstractmethod
-    def report(self, detail: str) -> bool:
-        """Say that the resource may have failed; ``is_alive`` is asked before it counts.
-
-        May be called from any thread and never blocks. An attempt fails once, however
-        often it is reported; a report that ``is_alive`` denies may be followed by others.
-
-        Args:
-            detail: what was seen, in words for people.
-
-        Returns:
-            False if the attempt is over, or is going offline, and the report was
-            dropped. From another thread True if the report is on its way.
-        """
-
-
-class OnlineScope(FailureSignal):
+class OnlineScope(ABC):
     """One attempt at being online, as its handler sees it.
 
     Given to ``online`` and ``offline``. What is entered or started here lives until
@@ -147,22 +124,38 @@ class OnlineScope(FailureSignal):
 
     @abstractmethod
     def report_failure(self, detail: str) -> bool:
-        """Say that the resource may have failed; the same as ``report``.
+        """Say that the resource may have failed; ``is_alive`` is asked before it counts.
+
+        May be called from any thread and never blocks. An attempt fails once, however
+        often it is reported; a report that ``is_alive`` denies may be followed by others.
 
         Args:
             detail: what was seen, in words for people.
 
         Returns:
-            False if the attempt is over and the report was dropped.
+            False if the attempt is over, or is going offline, and the report was
+            dropped. From another thread True if the report is on its way.
         """
 
     @abstractmethod
-    def failure_signal(self) -> FailureSignal:
-        """Announce a failure source of the handler's own, and get the door for it.
+    def failure_channel(self) -> trio.MemorySendChannel[str]:
+        """Announce a failure source of the handler's own, and get a channel for it.
+
+        What is sent counts as a call of ``report_failure``: ``send_nowait("lost the
+        primary")``. The channel has no bound, so sending never waits. Hand it to any task of
+        this Trio run; other threads call ``report_failure``. A detector that serves many
+        resources holds one channel of each. Closing it means nothing.
 
         From then on, for this attempt, ``looks_alive`` is not polled: the source is
         faster. ``is_alive`` polling goes on (Windows: the event handle that Online
         hands back).
+
+        Returns:
+            The sending end of a memory channel, another one for each call. The attempt closes
+            it when it ends; sending raises ``trio.ClosedResourceError`` from then on.
+
+        Raises:
+            RuntimeError: the attempt is over.
         """
 
 

@@ -168,7 +168,7 @@ async def test_remove_closes_and_forgets(shop: Shop, autojump_clock: MockClock) 
     cluster = shop.cluster
     db = await cluster.add("db", lambda: Opener(calls), group="new")
     web = await cluster.add("web", lambda: Opener([]), group="new", depends_on=["db"])
-    with pytest.raises(InvalidStateError, match="db can not be removed: web depends on it"):
+    with pytest.raises(InvalidStateError, match="db cannot be removed: web depends on it"):
         await cluster.remove("db")
     await web.online()
     with pytest.raises(InvalidStateError, match="web is online; take it offline first"):

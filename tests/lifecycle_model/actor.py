@@ -77,7 +77,7 @@ class Actor(ResourceHandler[ActorProperties]):
             script.ending, script.cue = None, trio.Event()
             scope.start_soon(self._background, scope.epoch, name="background")
             if script.detects:
-                scope.failure_signal()
+                scope.failure_channel()
             await self._act(Entry.ONLINE, scope)
             await scope.enter(self._context(f"context 2 of {scope.epoch}"))
         return scope.epoch

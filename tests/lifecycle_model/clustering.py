@@ -19,7 +19,7 @@ from tests.lifecycle_model.operations import Do, Operation, Say, Set
 from tests.lifecycle_model.performing import Performer
 from tests.lifecycle_model.resource import ResourceModel
 from tests.lifecycle_model.tapping import Tap
-from trioresource._cluster.opening import open_cluster
+from trioresource._cluster.cluster import open_cluster
 from trioresource._model.policy import Deadlines, RestartAction, RestartPolicy
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ async def test_it_can_not_be_closed_by_a_task_of_its_own(
 
     hosted.value.start_soon(close)
     await trio.testing.wait_all_tasks_blocked()
-    assert answers == ["r can not be closed by a task of its own"]
+    assert answers == ["r cannot be closed by a task of its own"]
     assert hosted.state is RS.ONLINE
 
 

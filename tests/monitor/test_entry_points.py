@@ -269,7 +269,7 @@ async def test_properties_are_read_at_each_online(
     await hosted.online()
     assert hosted.handler.seen == [(2, "red"), (3, "red")]
     hosted.store_properties({"size": 3, "colour": "blue"})
-    hosted.apply_properties()
+    assert await hosted.apply_properties()
     assert hosted.handler.seen[-1] == (3, "blue")
 
 

@@ -13,7 +13,6 @@ from trioresource import (
     AttemptEnded,
     BackgroundCheck,
     FailureReason,
-    FailureSignal,
     InvalidStateError,
     OnlineScope,
     PollIntervals,
@@ -123,9 +122,11 @@ async def test_a_trusted_signal_counts_at_once(
     await hosted.online()
     scope = hosted.value
     assert scope.report_failure("dead")
-    assert hosted.state is RS.FAILED
+    # The attempt is over at once; the consumer of the failure channel tells of it.
+    assert scope.terminated
     assert not scope.report_failure("dead again")
-    assert len(failures(drain())) == 1
+    await hosted.wait_state(RS.FAILED)
+    assert [failure.detail for failure in failures(drain())] == ["dead"]
 
 
 async def test_a_signal_while_coming_online_is_looked_at_when_online(
@@ -167,9 +168,9 @@ async def test_a_signal_from_a_thread(drain: Drain, monitor: ResourceMonitor) ->
     await hosted.online()
     assert isinstance(hosted.handler, Watched)
     hosted.handler.alive = False
-    signal: FailureSignal = hosted.value.failure_signal()
+    scope: OnlineScope = hosted.value
     answers: list[bool] = []
-    thread = threading.Thread(target=lambda: answers.append(signal.report("from outside")))
+    thread = threading.Thread(target=lambda: answers.append(scope.report_failure("from outside")))
     thread.start()
     await hosted.wait_state(RS.FAILED)
     thread.join()
@@ -183,7 +184,7 @@ async def test_failing_on_request(
     hosted.fail("for the test")
     (failure,) = failures(drain())
     assert (failure.reason, failure.detail) == (FailureReason.REQUESTED, "for the test")
-    with pytest.raises(InvalidStateError, match="r is failed; it can not fail now"):
+    with pytest.raises(InvalidStateError, match="r is failed; it cannot fail now"):
         hosted.fail()
     await trio.testing.wait_all_tasks_blocked()
     assert [one for one in drain() if isinstance(one, AttemptEnded)]
@@ -279,7 +280,7 @@ async def test_a_failure_source_of_its_own_ends_looks_alive_polling_only(
 ) -> None:
     class Detects(Watched):
         async def online(self, scope: OnlineScope) -> OnlineScope:
-            scope.failure_signal()
+            scope.failure_channel()
             return scope
 
     hosted = await monitor.host("r", Detects)
@@ -293,19 +294,21 @@ async def test_a_failure_source_of_its_own_ends_looks_alive_polling_only(
 async def test_one_detector_may_serve_many(
     autojump_clock: MockClock, monitor: ResourceMonitor
 ) -> None:
-    signals: dict[str, FailureSignal] = {}
+    channels: dict[str, trio.MemorySendChannel[str]] = {}
 
     @resource_type("watched-by-one", trust_signals=True)
     class Served(Watched):
         async def online(self, scope: OnlineScope) -> OnlineScope:
-            signals[self.name] = scope.failure_signal()
+            channels[self.name] = scope.failure_channel()
             return scope
 
     one = await monitor.host("one", Served)
     two = await monitor.host("two", Served)
     await one.online()
     await two.online()
-    signals["two"].report("this one")
+    channels["two"].send_nowait("this one")
+    await two.wait_state(RS.FAILED)
+    assert str(two.last_failure) == "the resource reported a failure: this one"
     assert (one.state, two.state) == (RS.ONLINE, RS.FAILED)
 
 

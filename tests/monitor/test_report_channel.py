@@ -41,6 +41,7 @@ async def test_reports_are_never_lost_and_never_block(
         hosted = await monitor.host(f"r{number}", Trusted)
         await hosted.online()
         hosted.value.report_failure("dead")
+    await trio.testing.wait_all_tasks_blocked()
     found = failures(drain())
     assert [one.resource for one in found] == [f"r{number}" for number in range(1000)]
 

@@ -320,7 +320,7 @@ async def test_late_reports_are_inert(
 
     hosted = await monitor.host("r", Late)
     await hosted.online()
-    signal = scopes[0].failure_signal()
+    channel = scopes[0].failure_channel()
     assert scopes[0].report_progress("still here")
     assert [scope.terminated for scope in scopes] == [False]
     await hosted.terminate()
@@ -329,7 +329,8 @@ async def test_late_reports_are_inert(
     assert [scope.terminated for scope in scopes] == [True, False]
     assert not scopes[0].report_progress("late")
     assert not scopes[0].report_failure("late")
-    assert not signal.report("late")
+    with pytest.raises(trio.ClosedResourceError):
+        channel.send_nowait("late")
     with pytest.raises(RuntimeError, match="the attempt is over"):
         scopes[0].start_soon(trio.sleep_forever)
     with pytest.raises(RuntimeError, match="left in the task that entered it"):

@@ -118,7 +118,7 @@ async def test_properties_changed_may_report_a_failure(
 
     hosted = await monitor.host("r", Picky)
     await hosted.online()
-    hosted.apply_properties()
+    assert await hosted.apply_properties()
     await trio.testing.wait_all_tasks_blocked()
     assert str(hosted.last_failure).endswith("the new value does not work")
 
@@ -137,23 +137,9 @@ async def test_a_failure_source_that_is_announced_later(
     hosted = await monitor.host("r", lambda: handler)
     await hosted.online()
     await trio.sleep(7)
-    hosted.value.failure_signal()
+    hosted.value.failure_channel()
     await trio.sleep(40)
     assert handler.looked == 1
-
-
-async def test_the_owners_timers_are_its_own(
-    autojump_clock: MockClock, monitor: ResourceMonitor
-) -> None:
-    expired: list[str] = []
-
-    def expire(key: str, _: float) -> None:
-        expired.append(key)
-
-    await monitor.host("r", SlowToEnd)
-    monitor.timers("pending", expire)(180.0).arm("mine")
-    await trio.sleep(200)
-    assert expired == ["mine"]
 
 
 async def test_task_trees_are_printed_in_one_order(autojump_clock: MockClock) -> None:

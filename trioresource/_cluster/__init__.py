@@ -1,8 +1,8 @@
 """Policy: what should be online, and what to do upon failure."""
 
 from .cluster import Cluster as Cluster
+from .cluster import open_cluster as open_cluster
 from .event_log import Subscription as Subscription
 from .group import Group as Group
-from .opening import open_cluster as open_cluster
 from .resource import Applied as Applied
 from .resource import Resource as Resource

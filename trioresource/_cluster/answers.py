@@ -1,4 +1,4 @@
-"""What has become of a wish to be online: an answer, or whose fault it is."""
+"""What has become of a command to be online: an answer, or an error that says whose fault it is."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from .._model.states import DesiredState, ResourceState
 if TYPE_CHECKING:
     from .records import ResourceRecord
 
-_RS = ResourceState
 
-
-def answer_online(member: ResourceRecord, *, closing: bool) -> ResourceState:
-    """The answer to a command to come online.
+def answer_online(record: ResourceRecord, *, closing: bool) -> ResourceState:
+    """Answer a command to come online.
 
     Args:
-        member: the resource.
+        record: the resource.
         closing: whether the cluster is.
 
     Returns:
@@ -33,93 +31,98 @@ def answer_online(member: ResourceRecord, *, closing: bool) -> ResourceState:
     Raises:
         TrioResourceError: it is not coming online; see ``Resource.online``.
     """
-    if member.state is _RS.ONLINE:
-        return _RS.ONLINE
-    if not (member.is_settled or member.is_stuck):
-        return _RS.ONLINE_PENDING
-    failure = find_failure(member, closing=closing)
-    if failure is None and member.state is _RS.FAILED:
-        failure = _failed(member)
+    if record.state is ResourceState.ONLINE:
+        return ResourceState.ONLINE
+    if not (record.is_settled or record.is_stuck):
+        return ResourceState.ONLINE_PENDING
+    failure = find_failure(record, closing=closing)
+    if failure is None and record.state is ResourceState.FAILED:
+        failure = _failed(record)
     if failure is not None:
-        raise failure from _cause(member, failure)
-    if member.desired is DesiredState.OFFLINE:
-        raise OnlineFailed(f"{member.name} was taken offline while it was coming online")
-    if member.group.drained:
-        raise NodePaused(f"{member.name} stays offline: the node was paused")
-    raise _needs(member, [one for one in member.providers if not one.is_available])
+        raise failure from _cause(record, failure)
+    if record.desired is DesiredState.OFFLINE:
+        raise OnlineFailed(f"{record.name} was taken offline while it was coming online")
+    if record.group.is_drained:
+        raise NodePaused(f"{record.name} stays offline: the node was paused")
+    raise _needs(record, [provider for provider in record.providers if not provider.is_available])
 
 
-def raise_if_cannot_come_online(member: ResourceRecord, *, closing: bool) -> None:
-    """See whether it makes sense to wait on for a resource to be online.
+def raise_if_cannot_come_online(record: ResourceRecord, *, closing: bool) -> None:
+    """Raise if it makes no sense to wait on for a resource to be online.
 
     Args:
-        member: the resource.
+        record: the resource.
         closing: whether the cluster is.
 
     Raises:
-        TrioResourceError: it will not be online until somebody mends something.
+        TrioResourceError: it will not be online before something is mended.
     """
-    if not (member.is_settled or member.is_stuck):
+    if not (record.is_settled or record.is_stuck):
         return
-    failure = find_failure(member, closing=closing)
+    failure = find_failure(record, closing=closing)
     if failure is not None:
-        raise failure from _cause(member, failure)
+        raise failure from _cause(record, failure)
 
 
-def find_failure(member: ResourceRecord, *, closing: bool) -> TrioResourceError | None:
-    """Why a resource that is settled will not come online; None if it may or was not to.
+def find_failure(record: ResourceRecord, *, closing: bool) -> TrioResourceError | None:
+    """Find out why a resource that is settled will not come online.
 
     Args:
-        member: the resource.
+        record: the resource.
         closing: whether the cluster is.
+
+    Returns:
+        The error, or None if it may come online or was not commanded to.
     """
-    if member.removed:
-        return InvalidStateError(f"{member.name} has been removed")
+    if record.is_removed:
+        return InvalidStateError(f"{record.name} has been removed")
     if closing:
         return InvalidStateError("the cluster is closing")
-    if member.is_stuck:
-        return describe_stuck(member)
-    if member.state is _RS.FAILED:
-        given_up = member.hold is not None and member.hold.gave_up
-        if given_up or member.desired is DesiredState.OFFLINE:
-            return _failed(member)
-    elif member.desired is DesiredState.ONLINE and not member.group.drained:
-        failed = _failed_providers(member)
+    if record.is_stuck:
+        return describe_stuck(record)
+    if record.state is ResourceState.FAILED:
+        given_up = record.hold is not None and record.hold.gave_up
+        if given_up or record.desired is DesiredState.OFFLINE:
+            return _failed(record)
+    elif record.desired is DesiredState.ONLINE and not record.group.is_drained:
+        failed = _failed_providers(record)
         if failed:
-            return _needs(member, failed)
+            return _needs(record, failed)
     return None
 
 
-def describe_stuck(member: ResourceRecord) -> ResourceStuck:
-    """The error that says that the latest attempt does not end."""
-    epoch = member.hosted.epoch
-    text = f"{member.name}: attempt {epoch} was terminated and has not ended"
-    return ResourceStuck(text, member.stuck_tree)
+def describe_stuck(record: ResourceRecord) -> ResourceStuck:
+    """Make the error that says that the latest attempt does not end."""
+    epoch = record.epoch
+    text = f"{record.name}: attempt {epoch} was terminated and has not ended"
+    return ResourceStuck(text, record.reported.stuck_tree or "")
 
 
-def _failed(member: ResourceRecord) -> OnlineFailed:
-    return OnlineFailed(f"{member.name}: {member.last_failure}")
+def _failed(record: ResourceRecord) -> OnlineFailed:
+    return OnlineFailed(f"{record.name}: {record.last_failure}")
 
 
-def _cause(member: ResourceRecord, failure: TrioResourceError) -> BaseException | None:
-    """The handler's own exception behind an error, where there is one."""
-    return member.last_error if isinstance(failure, OnlineFailed) else None
+def _cause(record: ResourceRecord, failure: TrioResourceError) -> BaseException | None:
+    """Find the handler's own exception behind an error, where there is one."""
+    return record.last_error if isinstance(failure, OnlineFailed) else None
 
 
-def _needs(member: ResourceRecord, missing: list[ResourceRecord]) -> ProviderFailed:
-    states = ", ".join(f"{one.name} is {one.hosted.state.value}" for one in missing)
-    return ProviderFailed(f"{member.name} needs {member.dependencies}: {states}")
+def _needs(record: ResourceRecord, missing: list[ResourceRecord]) -> ProviderFailed:
+    states = ", ".join(
+        f"{provider.name} is {provider.reported.state.value}" for provider in missing
+    )
+    return ProviderFailed(f"{record.name} needs {record.dependencies}: {states}")
 
 
-def _failed_providers(member: ResourceRecord) -> list[ResourceRecord]:
-    """Those it depends on, at any remove, that have failed and will not come back."""
+def _failed_providers(record: ResourceRecord) -> list[ResourceRecord]:
+    """Find the failed resources that it depends on, at any remove, and that will not come back."""
     found: dict[ResourceRecord, bool] = {}
-    pending = list(member.providers)
+    pending = list(record.providers)
     while pending:
-        one = pending.pop(0)
-        if one in found or one.is_available or one.is_coming:
+        provider = pending.pop(0)
+        if provider in found or provider.is_available or provider.is_coming:
             continue
-        found[one] = one.state is _RS.FAILED
-        if not found[one]:
-            pending += one.providers
-    return [one for one, failed in found.items() if failed]
+        found[provider] = provider.state is ResourceState.FAILED
+        if not found[provider]:
+            pending += provider.providers
+    return [provider for provider, has_failed in found.items() if has_failed]

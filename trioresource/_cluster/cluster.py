@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+import random as random_module
+import signal
+from contextlib import asynccontextmanager
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, final
 
 import trio
 
 from .._errors import InvalidStateError, TrioResourceError
 from .._model.dependencies import MAX_DEPTH, parse_dependencies, validate_dependencies
-from .._model.policy import FailoverPolicy, RestartPolicy
+from .._model.policy import RestartPolicy
 from .._model.states import NodeState, ResourceState
+from .._monitor.monitor import open_monitor_below
+from .._util.nurseries import open_shielded_nursery, ungrouped
+from .._util.timers import Timers
+from .engine import Engine
+from .event_log import EventLog
 from .group import Group
-from .group_record import GroupRecord
-from .records import ResourceRecord
+from .records import GroupRecord, ResourceRecord
+from .recovery import Recovery
 from .resource import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from .._handler import HandlerFactory
     from .._model.dependencies import Dependencies
     from .._model.events import ClusterEvent
     from .._model.policy import Deadlines, PollIntervals
-    from .._monitor import ResourceMonitor
-    from .commands import Commands
-    from .engine import Engine
-    from .event_log import EventLog, Subscription
+    from .._model.reports import Report
+    from .event_log import Subscription
+    from .hosting import Monitor, OpenMonitor
 
-_DEFAULT_GROUP = "default"
+# Seconds for the engine to deal with the last reports; it never blocks.
+_LAST_REPORTS: Final = 60.0
+
+_DEFAULT_GROUP: Final = "default"
 
 
 @final
@@ -40,14 +51,12 @@ class Cluster:
 
     def __init__(
         self,
-        monitor: ResourceMonitor,
+        monitor: Monitor,
         engine: Engine,
-        commands: Commands,
         log: EventLog,
     ) -> None:
         self._monitor = monitor
         self._engine = engine
-        self._commands = commands
         self._log = log
 
     # --- what there is -----------------------------------------------------------------
@@ -55,18 +64,18 @@ class Cluster:
     @property
     def node_state(self) -> NodeState:
         """Whether this node takes anything new."""
-        return NodeState.PAUSED if self._engine.paused else NodeState.UP
+        return NodeState.PAUSED if self._engine.is_paused else NodeState.UP
 
     @property
     def resources(self) -> Mapping[str, Resource]:
         """All resources by name, in the order in which they were added."""
-        members = self._engine.members
-        return {name: Resource(member, self._commands) for name, member in members.items()}
+        records = self._engine.records
+        return {name: Resource(record, self._engine) for name, record in records.items()}
 
     @property
     def groups(self) -> Mapping[str, Group]:
         """All groups by name, in the order in which they came to be."""
-        return {name: Group(one, self._commands) for name, one in self._engine.groups.items()}
+        return {name: Group(group, self._engine) for name, group in self._engine.groups.items()}
 
     def resource(self, name: str) -> Resource:
         """A resource by its name.
@@ -74,7 +83,7 @@ class Cluster:
         Raises:
             KeyError: there is none of that name.
         """
-        return Resource(self._engine.members[name], self._commands)
+        return Resource(self._engine.records[name], self._engine)
 
     def group(self, name: str) -> Group:
         """A group by its name.
@@ -82,7 +91,7 @@ class Cluster:
         Raises:
             KeyError: there is none of that name.
         """
-        return Group(self._engine.groups[name], self._commands)
+        return Group(self._engine.groups[name], self._engine)
 
     async def add(
         self,
@@ -135,37 +144,40 @@ class Cluster:
             self._check_addition(name, group, dependencies)
         except TrioResourceError:
             with trio.CancelScope(shield=True):  # bounded by the deadlock deadline
-                await self._monitor.unhost(name)
+                await hosted.close()
             raise
-        record = self._engine.groups.get(group)
-        if record is None:
-            record = self._engine.groups[group] = GroupRecord(group, FailoverPolicy())
-        member = ResourceRecord(
+        owner = self._engine.groups.get(group)
+        if owner is None:
+            owner = self._engine.groups[group] = GroupRecord(group)
+        record = ResourceRecord(
             hosted,
-            record,
+            owner,
             dependencies=dependencies,
-            providers=tuple(self._engine.members[one] for one in dependencies.names),
+            providers=tuple(self._engine.records[name] for name in dependencies.names),
             restart=restart or RestartPolicy(),
             drain_deadline=drain_deadline,
             stored=dict(properties or {}),
         )
-        self._engine.add(member)
-        return Resource(member, self._commands)
+        self._engine.add(record)
+        return Resource(record, self._engine)
 
     def _check_addition(self, name: str, group: str, dependencies: Dependencies) -> None:
-        if self._engine.closing:
+        if self._engine.is_closing:
             raise InvalidStateError("the cluster is closing")
-        members = self._engine.members
-        providers = [members.get(one) for one in dependencies.names]
+        records = self._engine.records
+        providers = [records.get(provider) for provider in dependencies.names]
         if all(
-            one and not one.removed and one.group.name == group and one.depth < MAX_DEPTH
-            for one in providers
+            provider
+            and not provider.is_removed
+            and provider.group.name == group
+            and provider.depth < MAX_DEPTH
+            for provider in providers
         ):
             return
         # Only for a mistake, to tell all about it: this looks at every resource.
-        present = [one for one in members.values() if not one.removed]
-        known = {one.name: one.dependencies for one in present}
-        groups = {one.name: one.group.name for one in present}
+        present = [record for record in records.values() if not record.is_removed]
+        known = {record.name: record.dependencies for record in present}
+        groups = {record.name: record.group.name for record in present}
         validate_dependencies({**known, name: dependencies}, {**groups, name: group})
 
     async def remove(self, name: str) -> None:
@@ -182,24 +194,24 @@ class Cluster:
             ResourceStuck: its last attempt does not end; it stays.
             Exception: what the handler's ``close`` raised; it is forgotten all the same.
         """
-        member = self._engine.members[name]
-        self._commands.check([member])
-        if member.hosted.state.is_active or member.state.is_active:
-            raise InvalidStateError(f"{name} is {member.state.value}; take it offline first")
-        if member.dependents:
-            names = ", ".join(one.name for one in member.dependents)
-            raise InvalidStateError(f"{name} can not be removed: {names} depends on it")
-        self._commands.take_down([member])
-        member.removed = True
+        record = self._engine.records[name]
+        self._engine.check([record])
+        if record.is_up or record.state.is_active:
+            raise InvalidStateError(f"{name} is {record.state.value}; take it offline first")
+        if record.dependents:
+            names = ", ".join(dependent.name for dependent in record.dependents)
+            raise InvalidStateError(f"{name} cannot be removed: {names} depends on it")
+        self._engine.take_down([record])
+        record.is_removed = True
         try:
-            await self._monitor.unhost(name)
+            await record.hosted.close()
         finally:
-            if member.hosted.closed:
-                self._engine.remove(member)
+            if record.hosted.is_closed:
+                self._engine.remove(record)
             else:
-                # Cancelled before anything was done.
-                member.removed = False
-                self._commands.reconsider(member)
+                # Cancelled before anything was done, or its attempt does not end.
+                record.is_removed = False
+                self._engine.reconsider(record)
 
     # --- commands ----------------------------------------------------------------------
 
@@ -219,9 +231,9 @@ class Cluster:
             InvalidStateError: the cluster is closing.
             ResourceLocked: one of them, or one they depend on, is locked.
         """
-        members = self._named(names)
-        self._commands.online(members)
-        return await self._settle(members)
+        records = self._named(names)
+        self._engine.online(records)
+        return await self._settle(records)
 
     async def offline(self, *names: str) -> Mapping[str, ResourceState]:
         """Take resources, or groups, offline, dependents first; all of them by default.
@@ -237,26 +249,9 @@ class Cluster:
             KeyError: there is no resource and no group of that name.
             ResourceLocked: one of them is locked.
         """
-        members = self._named(names)
-        self._commands.offline(members)
-        return await self._settle(members)
-
-    async def move(self, group: str, node: str | None = None) -> None:
-        """Move a group to another node.
-
-        Args:
-            group: its name.
-            node: where to; by default the best one.
-
-        Raises:
-            KeyError: there is no such group.
-            InvalidStateError: there is no other node.
-        """
-        await trio.lowlevel.checkpoint()
-        target = "" if node is None else f" to {node}"
-        raise InvalidStateError(
-            f"{self.group(group).name} can not be moved{target}: this node is the only one"
-        )
+        records = self._named(names)
+        self._engine.offline(records)
+        return await self._settle(records)
 
     async def pause(self, *, drain: bool = False) -> None:
         """Take nothing new on this node until ``resume``.
@@ -266,42 +261,36 @@ class Cluster:
         Args:
             drain: also take everything offline; what is desired stays as it is.
         """
-        self._engine.paused = True
+        self._engine.is_paused = True
         if drain:
-            for record in self._engine.groups.values():
-                self._commands.drain(record, True)
+            for group in self._engine.groups.values():
+                self._engine.drain(group, is_drained=True)
         await trio.lowlevel.checkpoint()
 
     async def resume(self) -> None:
         """End a pause; what was drained comes back."""
-        self._engine.paused = False
-        for record in self._engine.groups.values():
-            self._commands.drain(record, False)
+        self._engine.is_paused = False
+        for group in self._engine.groups.values():
+            self._engine.drain(group, is_drained=False)
         await trio.lowlevel.checkpoint()
 
     def _named(self, names: tuple[str, ...]) -> list[ResourceRecord]:
-        members = self._engine.members
+        records = self._engine.records
         if not names:
-            return list(members.values())
+            return list(records.values())
         found: dict[ResourceRecord, None] = {}
         for name in names:
-            if name in members:
-                found[members[name]] = None
+            if name in records:
+                found[records[name]] = None
             else:
                 found.update(dict.fromkeys(self._engine.groups[name].members.values()))
         return list(found)
 
-    async def _settle(self, members: list[ResourceRecord]) -> Mapping[str, ResourceState]:
-        """Wait for all of them under one soft deadline, the shortest of theirs."""
-        soft = min((one.hosted.deadlines.soft for one in members), default=0.0)
-        # Without a checkpoint only where there is nothing to wait for.
-        with trio.move_on_after(soft):  # noqa: ASYNC912
-            for member in members:
-                await member.wait_settled()
-        for _ in range(3):
-            # The tie rule: what completes in the same instant counts as complete.
-            await trio.lowlevel.checkpoint()
-        return {one.name: one.state for one in members}
+    async def _settle(self, records: list[ResourceRecord]) -> Mapping[str, ResourceState]:
+        """Wait until all of them have settled, under the shortest of their soft deadlines."""
+        soft = min((record.hosted.deadlines.soft for record in records), default=0.0)
+        await self._engine.settle(records, soft)
+        return {record.name: record.state for record in records}
 
     # --- what happened -----------------------------------------------------------------
 
@@ -326,7 +315,7 @@ class Cluster:
         events = self._log.history()
         if resource is None:
             return events
-        return tuple(one for one in events if getattr(one, "resource", None) == resource)
+        return tuple(event for event in events if getattr(event, "resource", None) == resource)
 
     # --- the end -----------------------------------------------------------------------
 
@@ -336,7 +325,7 @@ class Cluster:
         Args:
             deadline: how many seconds the orderly part may take.
         """
-        self._engine.closing = True
+        self._engine.is_closing = True
         self._engine.touch_all()
         self._engine.work()
         with trio.CancelScope(deadline=trio.current_time() + deadline, shield=True):
@@ -345,5 +334,130 @@ class Cluster:
 
     def terminate_all(self) -> None:
         """Cancel every attempt at once, in no good order; nothing is restarted."""
-        self._engine.closing = True
+        self._engine.is_closing = True
         self._engine.terminate_all()
+
+
+def open_cluster(
+    *,
+    shutdown_deadline: float = 1200.0,
+    history: int = 1000,
+    stop_on_signals: bool = False,
+    random: random_module.Random | None = None,
+) -> AbstractAsyncContextManager[Cluster]:
+    """Open a cluster of one node, whose state is kept in memory.
+
+    Leaving the block, also by an error or by cancellation, takes everything offline,
+    dependents first; what has not gone within the shutdown deadline is terminated. An
+    error of the block comes out as it is. ``KeyboardInterrupt`` and ``SystemExit`` of a
+    handler cancel the block, and come out in an exception group.
+
+    Args:
+        shutdown_deadline: how many seconds the orderly part may take.
+        history: how many events to remember.
+        stop_on_signals: whether the first SIGINT or SIGTERM cancels the block, so that
+            everything goes offline in order, and the second one terminates everything.
+        random: where jitter comes from.
+
+    Returns:
+        An asynchronous context manager that gives the cluster.
+
+    Example::
+
+        async with open_cluster() as cluster:
+            database = await cluster.add("db", Database, properties={...})
+            await database.online()
+    """
+    generator = random or random_module.Random()
+    log = EventLog(history)
+    return ungrouped(
+        open_cluster_over(
+            _open_local_monitor,
+            log=log,
+            random=generator,
+            shutdown_deadline=shutdown_deadline,
+            stop_on_signals=stop_on_signals,
+        )
+    )
+
+
+@asynccontextmanager
+async def open_cluster_over(
+    open_monitor: OpenMonitor,
+    *,
+    log: EventLog,
+    random: random_module.Random,
+    shutdown_deadline: float,
+    stop_on_signals: bool = False,
+    open_channel: Callable[[], tuple[Any, Any]] | None = None,
+) -> AsyncGenerator[Cluster, None]:
+    """Open a cluster over a monitor of any kind, in nurseries that put every error into groups.
+
+    Args:
+        open_monitor: opens the monitor; its reports go into the channel that it is given.
+        log: where events go.
+        random: where jitter comes from.
+        shutdown_deadline: how many seconds the orderly part of the end may take.
+        stop_on_signals: see ``open_cluster``.
+        open_channel: opens the report channel; by default a memory channel without bound.
+    """
+    engine_done: trio.Event | None = None
+    async with open_shielded_nursery("trioresource cluster") as nursery:
+        marks, reports = _open_report_channel() if open_channel is None else open_channel()
+        try:
+            async with open_monitor(marks.clone()) as monitor:
+                timers = Timers()
+                recovery = Recovery(nursery, log, random)
+                engine = Engine(log, timers, recovery, reports, marks)
+                cluster = Cluster(monitor, engine, log)
+                engine_done = trio.Event()
+                nursery.start_soon(timers.run, name="trioresource cluster clock")
+                nursery.start_soon(_run_engine, engine, engine_done, name="trioresource engine")
+                try:
+                    with trio.CancelScope() as body:
+                        if stop_on_signals:
+                            await nursery.start(_obey_signals, cluster, body)
+                        yield cluster
+                finally:
+                    # Shielded and bounded in there.
+                    await cluster.shut_down(shutdown_deadline)  # noqa: ASYNC102
+        finally:
+            # The monitor has sent its last report: let the engine deal with all of them.
+            marks.close()
+            if engine_done is None:
+                reports.close()
+            else:
+                with trio.move_on_after(_LAST_REPORTS, shield=True):
+                    await engine_done.wait()
+            log.close()
+
+
+def _open_report_channel() -> tuple[
+    trio.MemorySendChannel[Report | trio.Event], trio.MemoryReceiveChannel[Report | trio.Event]
+]:
+    return trio.open_memory_channel["Report | trio.Event"](inf)
+
+
+def _open_local_monitor(
+    reports: trio.MemorySendChannel[Report],
+) -> AbstractAsyncContextManager[Monitor]:
+    """Open a monitor in this program."""
+    return open_monitor_below(reports)
+
+
+async def _run_engine(engine: Engine, done: trio.Event) -> None:
+    try:
+        await engine.run()
+    finally:
+        done.set()
+
+
+async def _obey_signals(
+    cluster: Cluster, body: trio.CancelScope, task_status: trio.TaskStatus[None]
+) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            if body.cancel_called:
+                cluster.terminate_all()
+            body.cancel()

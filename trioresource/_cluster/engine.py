@@ -1,160 +1,342 @@
 """The engine: brings what is to what should be, one resource and its neighbours at a time.
 
-Nothing here waits. Commands set wishes, reports tell what happened, and whichever
-resource either of them touches is reconsidered: should it come up, may it, must it go
-down, can it yet. What that changes touches its neighbours.
+Commands set wishes, reports tell what happened, and each resource that either of them touches
+is reconsidered: should it come up, may it, must it go down, can it yet. What that changes
+touches its neighbours. Nothing here waits for a monitor, and nothing of a monitor is read: the
+engine knows a resource by its reports and by the commands that they have not answered yet.
+
+* Facts about an attempt (it failed, it ended, it is stuck) count however old the report is:
+  what depends on the resource goes down.
+* What spends something (a restart, a budget, giving up) is decided only from a report that has
+  observed the latest command.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
 import trio
 
+from .._errors import InvalidStateError, NodePaused, ResourceLocked
 from .._model.events import GroupStateChange
-from .._model.reports import AttemptEnded, AttemptStuck, FailureReport, StateChange
+from .._model.reports import (
+    AttemptEnded,
+    AttemptStuck,
+    CommandTaken,
+    FailureReport,
+    MonitorClosing,
+    StateChange,
+)
 from .._model.states import DesiredState, ResourceState, is_legal
+from .._util.waiting import soft_deadline
 from .records import Drain
 
 if TYPE_CHECKING:
-    from .._model.reports import Report
-    from .._monitor import ResourceMonitor
+    from collections.abc import Iterable, Sequence
+
+    from .._model.reports import Report, ResourceReport
+    from .._util.timers import TimerQueue, Timers
     from .event_log import EventLog
-    from .group_record import GroupRecord
-    from .records import ResourceRecord
+    from .records import GroupRecord, ResourceRecord
     from .recovery import Recovery
 
-_RS = ResourceState
-
-# So many resources are reconsidered before other tasks get a turn.
+# Resources that are reconsidered before other tasks get a turn.
 _BATCH: Final = 256
 
 
 @final
 class Engine:
-    """Policy in action, for all groups of a cluster."""
+    """Policy in action, for all groups of a cluster.
 
-    def __init__(self, monitor: ResourceMonitor, log: EventLog) -> None:
-        self.members: dict[str, ResourceRecord] = {}
+    Args:
+        log: where events are published.
+        timers: for the drain deadlines.
+        recovery: decides about failures.
+        reports: where the monitors send their reports.
+        marks: the cluster's own end of that channel.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        timers: Timers,
+        recovery: Recovery,
+        reports: trio.MemoryReceiveChannel[Report | trio.Event],
+        marks: trio.MemorySendChannel[Report | trio.Event],
+    ) -> None:
+        self.records: dict[str, ResourceRecord] = {}
         self.groups: dict[str, GroupRecord] = {}
-        self.paused = False
-        self.closing: bool = False
+        self.is_paused = False
+        self.is_closing: bool = False
+        self.is_running: bool = True
+        """Whether reports are still dealt with. Each wait for the engine asks this too."""
         self.log = log
-        self.recovery: Recovery
-        """Set by the one who makes both: each needs the other."""
-        self._monitor = monitor
-        self._at_work: dict[ResourceRecord, None] = {}
+        self._timers = timers
+        self._recovery = recovery
+        self._reports = reports
+        self._marks = marks
+        self._pending_marks: dict[trio.Event, None] = {}
+        # A report belongs to an instance: a name may have been given to another one since.
+        self._instances: dict[int, ResourceRecord] = {}
         self._touched: dict[ResourceRecord, None] = {}
+        self._at_work: dict[ResourceRecord, None] = {}
         self._at_rest = trio.Event()
-        self._drain_lanes = monitor.timers("drain", self._drain_overrun)
 
-    def add(self, member: ResourceRecord) -> None:
-        """A resource is new."""
-        self.members[member.name] = member
-        member.group.add(member)
-        for provider in member.providers:
-            provider.dependents += (member,)
-        self._publish_group(member.group, trio.current_time())
+    def add(self, record: ResourceRecord) -> None:
+        """Register a resource and link it to its providers."""
+        self.records[record.name] = record
+        self._instances[record.hosted.instance] = record
+        record.group.add(record)
+        for provider in record.providers:
+            provider.dependents += (record,)
+        self._publish_group(record.group, trio.current_time())
 
-    def remove(self, member: ResourceRecord) -> None:
-        """A resource that is offline, and that nobody depends on, goes."""
-        del self.members[member.name]
-        self._touched.pop(member, None)
-        # The report of its end may still be on its way, and will find nobody.
-        self._at_work.pop(member, None)
-        self._look_for_rest()
-        member.group.remove(member)
-        for provider in member.providers:
-            provider.dependents = tuple(one for one in provider.dependents if one is not member)
-        self._publish_group(member.group, trio.current_time())
-        if not member.group.members:
-            del self.groups[member.group.name]
-        member.wake()
+    def remove(self, record: ResourceRecord) -> None:
+        """Forget a resource that is offline and without dependents."""
+        del self.records[record.name]
+        # Reports that are still on their way are for no record any more.
+        del self._instances[record.hosted.instance]
+        self._touched.pop(record, None)
+        self._no_longer_at_work(record)
+        record.group.remove(record)
+        for provider in record.providers:
+            provider.dependents = tuple(
+                dependent for dependent in provider.dependents if dependent is not record
+            )
+        self._publish_group(record.group, trio.current_time())
+        if not record.group.members:
+            del self.groups[record.group.name]
+        record.wake()
 
-    def release(self, member: ResourceRecord) -> None:
-        """The time has come to try again."""
-        self.touch(member)
-        self.work()
-
-    # --- news --------------------------------------------------------------------------
+    # --- reports -----------------------------------------------------------------------
 
     async def run(self) -> None:
         """Deal with reports until there will be no more."""
-        # Closed at the end: who looks for what is left behind must not find the channel.
-        with self._monitor.reports as reports:
-            async for report in reports:
-                batch = deque([report])
-                while batch:
-                    self._handle(batch.popleft())
-                    if len(self._touched) < _BATCH:
+        try:
+            # Closed at the end, or ``no_leaks()`` would find the channel open.
+            with self._reports:
+                async for report in self._reports:
+                    self._handle(report)
+                    while len(self._touched) < _BATCH:
                         try:
-                            batch.append(reports.receive_nowait())
+                            self._handle(self._reports.receive_nowait())
                         except (trio.WouldBlock, trio.EndOfChannel):
                             break
-                await self._work_with_pauses()
-
-    def _handle(self, report: Report) -> None:
-        member = self.members.get(report.resource)
-        if member is None:
-            return
-        if isinstance(report, StateChange):
-            self._state_seen(member, report)
-        elif isinstance(report, AttemptEnded):
-            self._ended(member)
-        else:
-            self.log.publish(report)
-            if isinstance(report, FailureReport):
-                member.last_failure = report
-                # Recover if, and only if, it should be online; unless a command came after
-                # the failure, and is what brings it up.
-                if self.wants_up(member) and report is not member.pardoned:
-                    self.recovery.failed(member, report)
-            elif isinstance(report, AttemptStuck):
-                member.stuck_tree = report.task_tree
-                self._ended(member)
-        self.touch(member)
-
-    def _state_seen(self, member: ResourceRecord, report: StateChange) -> None:
-        if report.old is _RS.INITIALIZING:
-            # Of this, whoever added the resource has been told.
-            return
-        member.seen = report.new
-        member.stopped = False
-        if report.epoch == member.hosted.epoch:
-            # Not a late report of an attempt before the one that was launched.
-            member.launched = False
-        if report.new is _RS.ONLINE_PENDING:
-            member.online_since = None
-        elif report.new is _RS.ONLINE:
-            member.online_since = report.time
-        else:
-            # Also when it was terminated by command.
-            member.cancel_users(report.epoch)
-        if report.new is _RS.OFFLINE:
-            self._ended(member)
-        self._publish(member, report.epoch, report.time, report.detail)
-
-    def _ended(self, member: ResourceRecord) -> None:
-        if not member.is_in_the_way:
-            self._at_work.pop(member, None)
-            self._look_for_rest()
-
-    def _look_for_rest(self) -> None:
-        if not self._at_work:
+                    await self._work_with_pauses()
+                    self._set_marks()
+        finally:
+            # Whatever ended it: no task may wait for it any more.
+            self.is_running = False
+            self._set_marks()
             self._at_rest.set()
+            for record in self.records.values():
+                record.wake()
+
+    def _handle(self, report: Report | trio.Event) -> None:
+        if isinstance(report, trio.Event):
+            self._pending_marks[report] = None
+        elif isinstance(report, MonitorClosing):
+            # An attempt would be cancelled at once, and begun again, and so on.
+            self.is_closing = True
+            self.touch_all()
+        else:
+            record = self._instances.get(report.instance)
+            if record is not None:
+                self._hear(record, report)
+                self.touch(record)
+
+    def _hear(self, record: ResourceRecord, report: ResourceReport) -> None:
+        reported = record.reported
+        if isinstance(report, StateChange):
+            if report.old is not ResourceState.INITIALIZING:
+                self._hear_state(record, report)
+            return
+        if isinstance(report, CommandTaken):
+            reported.take_status(report)
+            if record.is_current and record.is_begun_unheard:
+                # The attempt was refused, so its number is free again.
+                record.epoch = report.epoch
+        elif isinstance(report, AttemptEnded):
+            reported.take_end(report)
+        else:
+            if isinstance(report, FailureReport):
+                reported.take_failure(report)
+            elif isinstance(report, AttemptStuck):
+                reported.take_stuck(report)
+            self.log.publish(report)
+        if isinstance(report, FailureReport) and record.is_current and self.wants_up(record):
+            # Recover if and only if it should be online. A report that has not observed the
+            # latest command spends nothing: that command came after the failure.
+            self._recovery.failed(record, report, self.release)
+        self._note_end(record)
+
+    def _hear_state(self, record: ResourceRecord, report: StateChange) -> None:
+        record.reported.take_state(report)
+        if report.new not in (ResourceState.ONLINE, ResourceState.ONLINE_PENDING):
+            # Also when it was terminated by command.
+            record.cancel_users(report.epoch)
+        self._note_end(record)
+        self._publish(record, report)
+
+    def _note_end(self, record: ResourceRecord) -> None:
+        if not record.is_in_the_way:
+            self._no_longer_at_work(record)
+
+    async def catch_up(self) -> None:
+        """Wait until every report that was sent before this call has been dealt with.
+
+        A mark goes through the report channel, behind those reports. Cancellation ends the
+        wait and nothing else.
+        """
+        mark = trio.Event()
+        try:
+            self._marks.send_nowait(mark)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # The engine has ended: there are no reports any more.
+            await trio.lowlevel.checkpoint()
+            return
+        await mark.wait()
+
+    async def settle(self, records: Sequence[ResourceRecord], soft: float) -> None:
+        """Wait until all of these have settled, but only for a soft deadline.
+
+        Always a checkpoint. Cancellation ends the wait and nothing else.
+
+        Args:
+            records: the resources.
+            soft: the soft deadline, in seconds.
+        """
+        with trio.CancelScope(deadline=soft_deadline(soft)):
+            await trio.lowlevel.checkpoint()
+            for record in records:
+                while not record.is_settled and self.is_running:
+                    await record.next_change()
+            return
+        # A report of what the monitor has completed by then may still be on its way.
+        await self.catch_up()
+
+    def _set_marks(self) -> None:
+        for mark in self._pending_marks:
+            mark.set()
+        self._pending_marks.clear()
+
+    # --- commands ----------------------------------------------------------------------
+
+    def online(self, records: Sequence[ResourceRecord]) -> None:
+        """Wish for these, and for all that they depend on, to be online.
+
+        Raises:
+            NodePaused: nothing new may come online.
+            InvalidStateError: the cluster is closing, or one of them was removed.
+            ResourceLocked: one of them is locked; nothing was changed.
+        """
+        if self.is_closing:
+            raise InvalidStateError("the cluster is closing")
+        if self.is_paused:
+            raise NodePaused("the node is paused; resume it first")
+        wanted = with_providers(records)
+        self.check(wanted)
+        for record in wanted:
+            if record.hold is not None or record.desired is DesiredState.OFFLINE:
+                # A command is never refused because a budget is spent.
+                record.lift_hold()
+                record.failures = ()
+            record.desired = DesiredState.ONLINE
+            if record.is_active and record.reported.state is not ResourceState.FAILED:
+                # It may have failed, and the report be on its way. The answer tells; and the
+                # failure is older than this command then, so nothing is spent on it.
+                record.confirm_online()
+            self.touch(record)
+        self.work()
+
+    def offline(self, records: Sequence[ResourceRecord]) -> None:
+        """Wish for these to be offline.
+
+        Raises:
+            InvalidStateError: one of them was removed.
+            ResourceLocked: one of them is locked; nothing was changed.
+        """
+        self.take_down(records)
+        for record in records:
+            if record.reported.state is ResourceState.FAILED:
+                record.begin_offline()
+        self.work()
+
+    def terminate(self, record: ResourceRecord) -> None:
+        """Cancel what it is at, and wish for it to be offline.
+
+        Raises:
+            InvalidStateError: it was removed.
+            ResourceLocked: it is locked; nothing was changed.
+        """
+        self.take_down([record])
+        record.begin_terminate()
+        self.work()
+
+    def take_down(self, records: Sequence[ResourceRecord]) -> None:
+        """Note that these should be offline, without doing anything about it yet.
+
+        Raises:
+            InvalidStateError: one of them was removed.
+            ResourceLocked: one of them is locked; nothing was changed.
+        """
+        self.check(records)
+        for record in records:
+            record.desired = DesiredState.OFFLINE
+            record.lift_hold()
+            self.touch(record)
+
+    @staticmethod
+    def check(records: Iterable[ResourceRecord]) -> None:
+        """Refuse if one of them takes no commands.
+
+        Raises:
+            InvalidStateError: the first one that was removed.
+            ResourceLocked: the first one that is locked.
+        """
+        for record in records:
+            if record.is_removed:
+                raise InvalidStateError(f"{record.name} has been removed")
+            if record.is_locked:
+                raise ResourceLocked(f"{record.name} is locked; unlock it first")
+
+    def set_maintenance(self, record: ResourceRecord, maintenance: bool) -> None:
+        """Suppress failures, or look at the resource again."""
+        if record.maintenance is maintenance:
+            return
+        record.maintenance = maintenance
+        record.hosted.set_maintenance(maintenance)
+        if not maintenance:
+            record.lift_hold()
+        self.reconsider(record)
+
+    def drain(self, group: GroupRecord, *, is_drained: bool) -> None:
+        """Keep everything in a group offline, whatever is desired, or no longer."""
+        group.is_drained = is_drained
+        for record in group.members.values():
+            self.touch(record)
+        self.work()
+
+    def release(self, record: ResourceRecord) -> None:
+        """Try again to bring up a resource whose hold has ended."""
+        self.reconsider(record)
+
+    def reconsider(self, record: ResourceRecord) -> None:
+        """Reconsider a resource about which something changed."""
+        self.touch(record)
+        self.work()
 
     # --- decisions ---------------------------------------------------------------------
 
-    def touch(self, member: ResourceRecord) -> None:
+    def touch(self, record: ResourceRecord) -> None:
         """Have a resource reconsidered, at the next ``work``."""
-        if not member.removed:
-            self._touched[member] = None
+        if not record.is_removed:
+            self._touched[record] = None
 
     def touch_all(self) -> None:
         """Have every resource reconsidered."""
-        for member in self.members.values():
-            self._touched[member] = None
+        for record in self.records.values():
+            self._touched[record] = None
 
     def work(self) -> None:
         """Reconsider what was touched, and whatever that touches; never blocks."""
@@ -170,148 +352,149 @@ class Engine:
                 await trio.lowlevel.checkpoint()
 
     def _reconsider_first(self) -> None:
-        member = next(iter(self._touched))
-        del self._touched[member]
-        self._reconsider(member)
-        standing = self._standing(member)
-        if standing != member.standing:
-            member.standing = standing
-            for neighbour in (*member.dependents, *member.providers):
+        record = next(iter(self._touched))
+        del self._touched[record]
+        self._reconsider(record)
+        # All that its neighbours' decisions depend on.
+        standing = (record.is_available, record.is_coming, record.is_in_the_way)
+        if standing != record.standing:
+            record.standing = standing
+            for neighbour in (*record.dependents, *record.providers):
                 self.touch(neighbour)
-        self._publish(member, member.hosted.epoch, trio.current_time(), "")
-        member.wake()
+        self._publish(record)
+        record.wake()
 
-    @staticmethod
-    def _standing(member: ResourceRecord) -> tuple[object, ...]:
-        """All that its neighbours' decisions depend on."""
-        return (
-            member.is_available,
-            member.is_coming,
-            member.is_in_the_way,
-        )
-
-    def wants_up(self, member: ResourceRecord) -> bool:
+    def wants_up(self, record: ResourceRecord) -> bool:
         """Whether it should be online, all wishes together."""
         return (
-            member.desired is DesiredState.ONLINE and not self.closing and not member.group.drained
+            record.desired is DesiredState.ONLINE
+            and not self.is_closing
+            and not record.group.is_drained
         )
 
-    def _reconsider(self, member: ResourceRecord) -> None:
-        wanted = self.wants_up(member)
-        member.satisfied = member.dependencies.is_satisfied(self._is_available)
-        # Once told to be going offline it goes, and what is wanted meanwhile comes after.
-        gone = member.leaving and member.state is _RS.OFFLINE_PENDING
-        # Terminated, or failed, on the way; the report of that has not come yet.
-        member.stopped = member.stopped or (gone and not member.is_up)
-        member.leaving = member.is_up and (gone or not (wanted and member.satisfied))
-        member.starting = False
-        if member.leaving:
-            # On what is only coming up nobody relies yet.
-            unused = member.hosted.state is _RS.ONLINE_PENDING
-            if unused or (self._is_drained(member) and not self._is_blocked(member)):
-                self._take_off(member)
+    def _reconsider(self, record: ResourceRecord) -> None:
+        wanted = self.wants_up(record)
+        record.is_satisfied = self._is_satisfied(record)
+        # Once it is published to go offline it goes, and what is wanted meanwhile comes after.
+        goes = record.is_leaving and record.state is ResourceState.OFFLINE_PENDING
+        record.is_leaving = record.is_up and (goes or not (wanted and record.is_satisfied))
+        record.is_starting = False
+        if record.is_leaving:
+            # Nothing relies yet on what is only coming up.
+            is_unused = record.reported.state is not ResourceState.ONLINE or (
+                record.is_begun_unheard
+            )
+            if is_unused or (self._is_drained(record) and not self._is_blocked(record)):
+                self._stop_draining(record)
+                record.is_leaving = False
+                record.begin_offline()
             return
-        self._stop_draining(member)
-        if wanted and not member.is_up and not member.hosted.state.is_pending:
-            self._start(member)
+        self._stop_draining(record)
+        if wanted and not record.is_up:
+            self._start(record)
 
-    def _take_off(self, member: ResourceRecord) -> None:
-        self._stop_draining(member)
-        member.stopped = member.seen is _RS.ONLINE
-        member.leaving = False
-        member.hosted.begin_offline()
-
-    def _start(self, member: ResourceRecord) -> None:
+    def _start(self, record: ResourceRecord) -> None:
         """Bring it up, or find out what it waits for."""
-        if member.hold is not None or not member.is_failure_handled or member.hosted.stuck:
+        reported = record.reported
+        if record.hold is not None or record.is_stuck or not record.is_current:
             return
-        if member.hosted.launcher.nursery.cancel_scope.cancel_called:
-            # A handler ended the program (KeyboardInterrupt, SystemExit): an attempt
-            # would be cancelled at once, and begun again, and so on.
-            self.closing = True
+        if reported.state.is_pending or reported.is_failure_missing:
             return
-        if not member.satisfied:
-            member.starting = member.dependencies.is_satisfied(self._is_coming)
-        elif member.is_active or self._is_blocked(member):
-            member.starting = True
+        if not record.is_satisfied:
+            record.is_starting = record.dependencies.is_satisfied(self._is_coming)
+        elif record.is_active or self._is_blocked(record):
+            record.is_starting = True
         else:
-            self._at_work[member] = None
+            self._at_work[record] = None
             self._at_rest = trio.Event() if self._at_rest.is_set() else self._at_rest
-            member.launched = True
-            member.hosted.begin_online()
+            record.begin_online()
 
-    def _is_blocked(self, member: ResourceRecord) -> bool:
-        """Whether a dependent that can not be without it has still to go down."""
+    def _is_satisfied(self, record: ResourceRecord) -> bool:
+        """Whether what it depends on is available: to a running attempt, what it was given."""
+        return record.dependencies.is_satisfied(lambda name: record.gives(self.records[name]))
+
+    def _is_blocked(self, record: ResourceRecord) -> bool:
+        """Whether a dependent that cannot be without this resource is still running."""
         return any(
-            one.is_in_the_way and not one.dependencies.is_satisfied(self._is_available)
-            for one in member.dependents
+            dependent.is_in_the_way and not self._is_satisfied(dependent)
+            for dependent in record.dependents
         )
-
-    def _is_online(self, name: str) -> bool:
-        return self.members[name].hosted.state is _RS.ONLINE
-
-    def _is_available(self, name: str) -> bool:
-        return self.members[name].is_available
 
     def _is_coming(self, name: str) -> bool:
-        member = self.members[name]
-        return member.is_available or (member.is_coming and self.wants_up(member))
+        record = self.records[name]
+        return record.is_available or (record.is_coming and self.wants_up(record))
 
     # --- users of what a resource provides ---------------------------------------------
 
-    def _is_drained(self, member: ResourceRecord) -> bool:
-        """Whether nobody uses it any more, or they had their time."""
-        if not member.is_used or member.drain_stage is Drain.OVER:
+    def _is_drained(self, record: ResourceRecord) -> bool:
+        """Whether no block uses it any more, or they had their time."""
+        if not record.is_used or record.drain_stage is Drain.OVER:
             return True
-        if member.drain_stage is Drain.NONE:
-            member.drain_stage = Drain.WAITING
-            self._drain_lanes(member.drain_deadline).arm(member)
-        lost = not member.dependencies.is_satisfied(self._is_online)
-        if lost and member.drain_stage is Drain.WAITING:
+        if record.drain_stage is Drain.NONE:
+            record.drain_stage = Drain.WAITING
+            self._drain_timers(record).arm(record)
+        is_lost = not record.dependencies.is_satisfied(lambda name: self.records[name].is_online)
+        if is_lost and record.drain_stage is Drain.WAITING:
             # Its providers have failed, so it is of no use to wait for its users.
-            member.drain_stage = Drain.ASKED
-            member.cancel_users(member.hosted.epoch)
+            record.drain_stage = Drain.ASKED
+            record.cancel_users(record.epoch)
         return False
 
-    def _stop_draining(self, member: ResourceRecord) -> None:
-        if member.drain_stage is not Drain.NONE:
-            member.drain_stage = Drain.NONE
-            self._drain_lanes(member.drain_deadline).disarm(member)
+    def _stop_draining(self, record: ResourceRecord) -> None:
+        if record.drain_stage is not Drain.NONE:
+            record.drain_stage = Drain.NONE
+            self._drain_timers(record).disarm(record)
 
-    def _drain_overrun(self, member: ResourceRecord, _: float) -> None:
-        """The users had their time: cancel them; and after the same time again, go on."""
-        if member.drain_stage is Drain.WAITING:
-            member.drain_stage = Drain.ASKED
-            member.cancel_users(member.hosted.epoch)
-            self._drain_lanes(member.drain_deadline).arm(member)
+    def _drain_timers(self, record: ResourceRecord) -> TimerQueue[ResourceRecord]:
+        return self._timers.queue("drain", record.drain_deadline, self._drain_overrun)
+
+    def _drain_overrun(self, record: ResourceRecord, _: float) -> None:
+        """Cancel the users, who had their time; after the same time again, go on."""
+        if record.drain_stage is Drain.WAITING:
+            record.drain_stage = Drain.ASKED
+            record.cancel_users(record.epoch)
+            self._drain_timers(record).arm(record)
         else:
-            member.drain_stage = Drain.OVER
-            self.touch(member)
-            self.work()
+            record.drain_stage = Drain.OVER
+            self.reconsider(record)
 
-    # --- telling -----------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------------
 
-    def _publish(self, member: ResourceRecord, epoch: int, time: float, detail: str) -> None:
-        new = member.derive_state()
-        if new is member.state:
+    def _publish(self, record: ResourceRecord, report: StateChange | None = None) -> None:
+        """Publish the state of a resource, if it has changed.
+
+        Args:
+            record: the resource.
+            report: the report that has just been heard, if that is why.
+        """
+        new, detail = record.derive_state()
+        if new is record.state:
             return
-        if new is not member.seen and not is_legal(member.state, new):
-            # It is to come up again, but that it went down is told first.
-            self._publish_state(member, member.seen, epoch, time, detail)
-        if new is not member.seen:
-            # No report says it but the engine, now: one that is dealt with late may be older
-            # than the attempt.
-            epoch, time, detail = member.hosted.epoch, trio.current_time(), ""
-        self._publish_state(member, new, epoch, time, detail)
+        reported = record.reported.state
+        if new is not reported and not is_legal(record.state, new):
+            # It is to come up again, but that it went down is published first.
+            self._publish_state(record, reported, report)
+        if new is reported:
+            self._publish_state(record, new, report)
+        else:
+            # No report says it but the engine, now: a report that is dealt with late may be
+            # older than the attempt.
+            self._publish_state(record, new, None, detail)
 
     def _publish_state(
-        self, member: ResourceRecord, new: ResourceState, epoch: int, time: float, detail: str
+        self,
+        record: ResourceRecord,
+        new: ResourceState,
+        report: StateChange | None,
+        detail: str = "",
     ) -> None:
-        old, member.state = member.state, new
-        self.log.publish(StateChange(member.name, epoch, old, new, time, detail))
-        member.group.count(member, old, new)
-        self._publish_group(member.group, time)
-        member.state_changed()
+        old, epoch, time = record.state, record.epoch, trio.current_time()
+        if report is not None:
+            epoch, time, detail = report.epoch, report.time, report.detail
+        self.log.publish(StateChange(record.name, epoch, old, new, time, detail))
+        record.group.count(record, old, new)
+        self._publish_group(record.group, time)
+        record.publish(new)
 
     def _publish_group(self, group: GroupRecord, time: float) -> None:
         state = group.compute_state()
@@ -321,12 +504,31 @@ class Engine:
 
     # --- the end -----------------------------------------------------------------------
 
+    def _no_longer_at_work(self, record: ResourceRecord) -> None:
+        self._at_work.pop(record, None)
+        if not self._at_work:
+            self._at_rest.set()
+
     async def wait_at_rest(self) -> None:
-        """Wait until no attempt of any resource is left."""
-        while self._at_work:
+        """Wait until no attempt of any resource is left, or until the engine has ended."""
+        while self._at_work and self.is_running:
             await self._at_rest.wait()
 
     def terminate_all(self) -> None:
         """Cancel every attempt at once, in no good order."""
-        for member in self.members.values():
-            member.hosted.begin_terminate()
+        for record in self.records.values():
+            if record.is_active or record.reported.state is ResourceState.FAILED:
+                record.begin_terminate()
+
+
+def with_providers(records: Iterable[ResourceRecord]) -> list[ResourceRecord]:
+    """Add everything that these depend on, at any remove."""
+    found: dict[ResourceRecord, None] = {}
+    # Taken from the end, so that those who were named first come first.
+    pending = list(records)[::-1]
+    while pending:
+        record = pending.pop()
+        if record not in found:
+            found[record] = None
+            pending += record.providers[::-1]
+    return list(found)

@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._model.states import GroupState, ResourceState
-    from .commands import Commands
-    from .group_record import GroupRecord
+    from .engine import Engine
+    from .records import GroupRecord
 
 
 @final
 class Group:
     """A group of a cluster: the resources that are taken over together."""
 
-    __slots__ = ("_commands", "_record")
+    __slots__ = ("_engine", "_record")
 
-    def __init__(self, record: GroupRecord, commands: Commands) -> None:
+    def __init__(self, record: GroupRecord, engine: Engine) -> None:
         self._record = record
-        self._commands = commands
+        self._engine = engine
 
     def __repr__(self) -> str:
         return f"<Group {self.name!r} {self.state.value}>"
@@ -41,14 +41,14 @@ class Group:
     def resources(self) -> Mapping[str, Resource]:
         """Its members by name, in the order in which they were added."""
         members = self._record.members
-        return {name: Resource(member, self._commands) for name, member in members.items()}
+        return {name: Resource(record, self._engine) for name, record in members.items()}
 
     @property
     def is_locked(self) -> bool:
         """Whether any of its members is locked."""
-        return any(member.locked for member in self._record.members.values())
+        return any(record.is_locked for record in self._record.members.values())
 
     @property
     def states(self) -> Mapping[str, ResourceState]:
         """The states of its members by name."""
-        return {name: member.state for name, member in self._record.members.items()}
+        return {name: record.state for name, record in self._record.members.items()}

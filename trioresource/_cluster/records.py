@@ -1,4 +1,4 @@
-"""What the engine knows of one resource: wishes, relations, failures."""
+"""What the engine knows of each resource and of each group. Only the engine writes to them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING, Any, final
 import attrs
 import trio
 
-from .._model.states import DesiredState, ResourceState
-from .._util.waiting import SoftWait, Watched, wait_soft
+from .._model.properties import Properties, read_properties
+from .._model.states import DesiredState, GroupState, ResourceState, compute_group_state
+from .._util.waiting import Watched
 
 if TYPE_CHECKING:
+    from .._model.reports import AttemptEnded, AttemptStuck, CommandTaken, FailureReport, StateChange
     from collections.abc import Mapping
 
     from .._model.dependencies import Dependencies
     from .._model.policy import RestartPolicy
-    from .._model.reports import FailureReport
-    from .._monitor import HostedResource
-    from .group_record import GroupRecord
+    from .hosting import Hosted
 
-_RS = ResourceState
+TERMINATED = "terminated"
+"""Why a resource goes offline that was told to terminate."""
 
 
 class Drain(enum.Enum):
     """How far the users of a resource that goes offline are."""
 
     NONE = "none"
-    """It does not wait for them."""
+    """The resource does not wait for them."""
     WAITING = "waiting"
     """They may end by themselves."""
     ASKED = "asked"
@@ -41,54 +42,138 @@ class Hold:
     """A failed resource is not restarted for a while, or for good."""
 
     gave_up: bool
-    """The budget is spent: whoever waits for the resource need not wait any longer."""
+    """The budget is spent: it makes no sense to wait for the resource any longer."""
     timer: trio.CancelScope | None
     """What to cancel when the hold is lifted early; None if it lasts for good."""
 
 
 @final
+class Reported:
+    """What a monitor has reported of a resource, and which command it had taken by then.
+
+    The cluster knows a resource from here only. Commands carry numbers that rise by one;
+    ``observed`` is the latest one that the monitor had taken when it made its latest report.
+    """
+
+    __slots__ = (
+        "epoch",
+        "failure",
+        "is_ended",
+        "is_failure_missing",
+        "is_settled",
+        "observed",
+        "online_since",
+        "state",
+        "stuck_tree",
+        "value",
+    )
+
+    def __init__(self) -> None:
+        self.state: ResourceState = ResourceState.OFFLINE
+        self.epoch: int = 0
+        """The latest attempt that was reported."""
+        self.observed: int = 0
+        self.is_ended: bool = True
+        """Whether nothing of that attempt is left."""
+        self.is_settled: bool = True
+        """Whether nothing is under way that will change the state by itself."""
+        self.value: Any = None
+        """What the resource provides while it is online."""
+        self.online_since: float | None = None
+        """Since when the latest attempt has been online, if it came so far."""
+        self.failure: FailureReport | None = None
+        """The latest failure."""
+        self.is_failure_missing: bool = False
+        """It has failed, and the report that says why is still on its way."""
+        self.stuck_tree: str | None = None
+        """The tasks of the attempt that was terminated and does not end; None if it is not so."""
+
+    def take_state(self, report: StateChange) -> None:
+        """Note a change of the state."""
+        self.observed = report.generation
+        self.state = report.new
+        self.epoch = report.epoch
+        self.value = report.value
+        self.is_ended = report.new is ResourceState.OFFLINE
+        self.is_settled = not report.new.is_pending
+        self.is_failure_missing = report.new is ResourceState.FAILED
+        if report.new is ResourceState.ONLINE_PENDING:
+            self.online_since = None
+        elif report.new is ResourceState.ONLINE:
+            self.online_since = report.time
+        if self.is_ended:
+            self.stuck_tree = None
+
+    def take_failure(self, report: FailureReport) -> None:
+        """Note why an attempt has failed."""
+        self.observed = report.generation
+        self.failure = report
+        self.is_failure_missing = False
+
+    def take_end(self, report: AttemptEnded) -> None:
+        """Note that nothing is left of an attempt that had failed."""
+        self.observed = report.generation
+        self.is_ended = True
+        self.stuck_tree = None
+
+    def take_stuck(self, report: AttemptStuck) -> None:
+        """Note that the attempt does not end; what was to follow its end does not."""
+        self.observed = report.generation
+        self.is_settled = True
+        self.stuck_tree = report.task_tree
+
+    def take_status(self, report: CommandTaken) -> None:
+        """Note the answer to a command that changed nothing."""
+        self.observed = report.generation
+        self.state = report.state
+        self.epoch = report.epoch
+        self.is_ended = report.is_ended
+        self.is_settled = report.is_settled
+
+
+@final
 class ResourceRecord:
-    """One resource of a cluster, as its engine sees it. Only the engine writes to it."""
+    """One resource of a cluster: wishes, relations, what was reported and what was commanded."""
 
     __slots__ = (
         "_changes",
-        "_waiters",
+        "_stored_in_use",
         "_watched",
         "dependencies",
         "dependents",
         "depth",
         "desired",
+        "down_generation",
         "drain_deadline",
         "drain_stage",
+        "epoch",
+        "failed_epoch",
         "failures",
+        "generation",
+        "given",
         "group",
         "hold",
         "hosted",
-        "last_failure",
-        "launched",
-        "leaving",
-        "locked",
+        "is_leaving",
+        "is_locked",
+        "is_removed",
+        "is_satisfied",
+        "is_starting",
+        "is_terminating",
         "maintenance",
         "name",
-        "online_since",
-        "pardoned",
         "providers",
-        "removed",
+        "reported",
         "restart",
-        "satisfied",
-        "seen",
         "standing",
-        "starting",
         "state",
-        "stopped",
         "stored",
-        "stuck_tree",
         "users",
     )
 
     def __init__(
         self,
-        hosted: HostedResource,
+        hosted: Hosted,
         group: GroupRecord,
         *,
         dependencies: Dependencies,
@@ -98,123 +183,240 @@ class ResourceRecord:
         stored: Mapping[str, Any],
     ) -> None:
         self.name: str = hosted.name
-        self.hosted: HostedResource = hosted
+        self.hosted: Hosted = hosted
         self.group: GroupRecord = group
         self.dependencies: Dependencies = dependencies
         self.providers: tuple[ResourceRecord, ...] = providers
         self.dependents: tuple[ResourceRecord, ...] = ()
-        self.depth: int = 1 + max((one.depth for one in providers), default=0)
+        self.depth: int = 1 + max((provider.depth for provider in providers), default=0)
         """How many resources the longest chain of dependencies down from here holds."""
-        self.removed: bool = False
-        """It is being removed, or has been: it is beyond all commands."""
+        self.is_removed: bool = False
+        """It is being removed, or has been: it takes no commands any more."""
         self.restart: RestartPolicy = restart
         self.drain_deadline: float = drain_deadline
         self.stored: Mapping[str, Any] = stored
+        self._stored_in_use = stored
         self.desired: DesiredState = DesiredState.OFFLINE
-        self.locked: bool = False
+        self.is_locked: bool = False
         self.maintenance: bool = False
-        self.state: ResourceState = _RS.OFFLINE
-        """What is published: the monitor's state, and pending while the engine waits for
-        other resources before it acts."""
-        self.seen: ResourceState = _RS.OFFLINE
-        """The monitor's state, as of the last report that was dealt with."""
-        self.starting: bool = False
+        self.reported: Reported = Reported()
+        # Commands.
+        self.generation: int = 0
+        """The number of the latest command."""
+        self.down_generation: int = 0
+        """The number of the latest command to go down."""
+        self.is_terminating: bool = False
+        """Whether that was a command to terminate."""
+        self.epoch: int = 0
+        """The latest attempt that was begun by command."""
+        self.failed_epoch: int = 0
+        """The latest attempt that was told to fail."""
+        self.given: dict[ResourceRecord, int] = {}
+        """Which attempt of each provider that attempt was given."""
+        # Decisions.
+        self.state: ResourceState = ResourceState.OFFLINE
+        """What is published; see ``derive_state``."""
+        self.is_starting: bool = False
         """It should come up and has to wait for others."""
-        self.launched: bool = False
-        """It was told to come up, and the report of that has not come yet."""
-        self.leaving: bool = False
+        self.is_leaving: bool = False
         """It should go down and has to wait for others."""
-        self.stopped: bool = False
-        """It was told to go down, and the report of that has not come yet."""
-        self.satisfied: bool = True
-        self.online_since: float | None = None
-        """Since when the latest attempt has been online, if it came so far."""
-        self.stuck_tree: str = ""
-        """The tasks of the latest attempt that would not end."""
-        self.last_failure: FailureReport | None = None
-        self.pardoned: FailureReport | None = None
-        """A failure of which nothing comes: ``online()`` came after it, and before the engine."""
+        self.is_satisfied: bool = True
+        """Whether what it depends on is available."""
         self.failures: tuple[float, ...] = ()
+        """When it has failed, as far as the restart policy counts that."""
         self.hold: Hold | None = None
         self.users: dict[trio.CancelScope, int] = {}
-        """Who uses what it provides, and what which attempt provided."""
+        """The blocks that use what it provides, and which attempt provided it."""
         self.drain_stage: Drain = Drain.NONE
         self.standing: tuple[object, ...] = ()
         """What its neighbours' decisions depended on when it was last reconsidered."""
         self._changes: trio.lowlevel.ParkingLot | None = None
-        self._waiters: list[SoftWait] = []
         self._watched: Watched[ResourceState] | None = None
+
+    # --- commands ----------------------------------------------------------------------
+
+    def begin_online(self) -> None:
+        """Command the next attempt to begin, with what the providers provide now."""
+        self.generation += 1
+        self.epoch += 1
+        self.given = {
+            provider: provider.epoch for provider in self.providers if provider.is_available
+        }
+        self._stored_in_use = self.stored
+        self.hosted.begin_online(self.generation, self.epoch)
+
+    def confirm_online(self) -> None:
+        """Ask whether the attempt still runs: the answer has observed this command.
+
+        Never begins anything. A failure that comes before the answer is older than this.
+        """
+        self.generation += 1
+        self.hosted.begin_online(self.generation, self.epoch)
+
+    def begin_offline(self) -> None:
+        """Command to go offline."""
+        self._command_down(is_terminating=False)
+        self.hosted.begin_offline(self.generation)
+
+    def begin_terminate(self) -> None:
+        """Command to terminate."""
+        self._command_down(is_terminating=True)
+        self.hosted.begin_terminate(self.generation)
+
+    def fail(self, detail: str) -> None:
+        """Tell the latest attempt to fail."""
+        self.failed_epoch = self.epoch
+        self.hosted.fail(detail, epoch=self.epoch)
+
+    def _command_down(self, *, is_terminating: bool) -> None:
+        self.generation += 1
+        self.down_generation = self.generation
+        self.is_terminating = is_terminating
+
+    # --- what is known -----------------------------------------------------------------
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the latest report has observed the latest command."""
+        return self.reported.observed >= self.generation
+
+    @property
+    def is_told_to_go_down(self) -> bool:
+        """Whether a command to go down has not been answered yet."""
+        return self.reported.observed < self.down_generation
+
+    @property
+    def is_begun_unheard(self) -> bool:
+        """Whether the latest attempt was begun by command and nothing was heard of it yet."""
+        return self.reported.epoch < self.epoch
+
+    @property
+    def is_told_to_fail(self) -> bool:
+        """Whether the latest attempt was told to fail, and nothing was heard of that yet."""
+        is_over = self.reported.state in (ResourceState.OFFLINE, ResourceState.FAILED)
+        return self.failed_epoch == self.epoch > 0 and (self.is_begun_unheard or not is_over)
 
     @property
     def is_up(self) -> bool:
-        """Whether it is online or coming online, as the monitor sees it now."""
-        state = self.hosted.state
-        return state is _RS.ONLINE or state is _RS.ONLINE_PENDING
+        """Whether it is online or coming online, and was not told to go down."""
+        if self.is_told_to_go_down:
+            return False
+        return self.is_begun_unheard or self.reported.state in (
+            ResourceState.ONLINE,
+            ResourceState.ONLINE_PENDING,
+        )
 
     @property
-    def is_active(self) -> bool:
-        """Whether anything of it may still be at work."""
-        return not self.hosted.is_ended
-
-    @property
-    def is_in_the_way(self) -> bool:
-        """Whether those it depends on have to wait for its end; for a stuck one in vain."""
-        return self.is_active and not self.hosted.stuck
-
-    @property
-    def is_used(self) -> bool:
-        """Whether anybody still uses what its latest attempt provides."""
-        return any(epoch == self.hosted.epoch for epoch in self.users.values())
+    def is_online(self) -> bool:
+        """Whether it is online, and was not told to go down or to fail."""
+        return (
+            self.reported.state is ResourceState.ONLINE
+            and not self.is_begun_unheard
+            and not self.is_told_to_go_down
+            and not self.is_told_to_fail
+        )
 
     @property
     def is_available(self) -> bool:
         """Whether others may depend on it now."""
-        return self.hosted.state is _RS.ONLINE and not self.leaving
+        return self.is_online and not self.is_leaving
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anything of it may still be at work."""
+        return self.is_begun_unheard or not self.reported.is_ended
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its latest attempt was terminated and does not end."""
+        return self.reported.stuck_tree is not None
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """Whether those it depends on have to wait for its end; for a stuck one in vain."""
+        return self.is_active and not self.is_stuck
 
     @property
     def is_coming(self) -> bool:
-        """Whether it may become available without anybody doing anything."""
-        if self.starting or (self.is_up and not self.leaving):
+        """Whether it may become available with no further command of a user."""
+        if self.is_starting or (self.is_up and not self.is_leaving):
             return True
-        waiting = self.desired is DesiredState.ONLINE and not self.hosted.stuck
+        is_waited_for = self.desired is DesiredState.ONLINE and not self.is_stuck
         if self.hold is not None:
-            return waiting and not self.hold.gave_up
-        # Once a failure has been dealt with, "starting" tells whether it comes back.
-        return waiting and (self.hosted.state is _RS.OFFLINE_PENDING or not self.is_failure_handled)
+            return is_waited_for and not self.hold.gave_up
+        # Once a failure has been decided about, "is_starting" tells whether it comes back.
+        is_undecided = (
+            self.reported.state is ResourceState.OFFLINE_PENDING
+            or self.reported.is_failure_missing
+            or not self.is_current
+        )
+        return is_waited_for and is_undecided
 
     @property
-    def is_failure_handled(self) -> bool:
-        """Whether the engine knows of the last failure already."""
-        return self.hosted.last_failure is self.last_failure
+    def is_settled(self) -> bool:
+        """Whether nothing is under way, and every command has been answered."""
+        return (
+            not self.state.is_pending
+            and self.is_current
+            and not self.is_begun_unheard
+            and not self.is_told_to_fail
+            and self.reported.is_settled
+            and not self.reported.is_failure_missing
+        )
+
+    @property
+    def is_used(self) -> bool:
+        """Whether any block still uses what its latest attempt provides."""
+        return any(epoch == self.epoch for epoch in self.users.values())
+
+    @property
+    def last_failure(self) -> FailureReport | None:
+        """The latest failure, if there was any."""
+        return self.reported.failure
 
     @property
     def last_error(self) -> BaseException | None:
         """The handler's own exception behind the last failure, where there is one."""
         return None if self.last_failure is None else self.last_failure.error
 
-    @property
-    def is_told(self) -> bool:
-        """Whether the engine knows of everything that the monitor has reported."""
-        return self.seen is self.hosted.state and self.is_failure_handled
+    def gives(self, provider: ResourceRecord) -> bool:
+        """Whether a provider is available to it: to a running attempt, the one it was given."""
+        if not provider.is_available:
+            return False
+        return not self.is_active or self.given.get(provider) == provider.epoch
 
-    @property
-    def is_stuck(self) -> bool:
-        """Whether its latest attempt does not end, and everybody has been told."""
-        return self.hosted.stuck and self.is_told
+    def derive_state(self) -> tuple[ResourceState, str]:
+        """Derive what to publish, and why, from reports, commands and decisions alone."""
+        reported = self.reported.state
+        if reported in (ResourceState.OFFLINE, ResourceState.FAILED):
+            if self.is_starting or self.is_begun_unheard:
+                return ResourceState.ONLINE_PENDING, ""
+        elif self.is_told_to_go_down and self.is_terminating:
+            return ResourceState.OFFLINE_PENDING, TERMINATED
+        elif reported is ResourceState.ONLINE and (self.is_leaving or self.is_told_to_go_down):
+            return ResourceState.OFFLINE_PENDING, ""
+        return reported, ""
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is under way, and everything has been reported."""
-        return not self.state.is_pending and self.hosted.is_settled and self.is_told
+    # --- properties --------------------------------------------------------------------
 
-    def derive_state(self) -> ResourceState:
-        """What to publish."""
-        if self.seen is _RS.OFFLINE or self.seen is _RS.FAILED:
-            if self.starting or self.launched:
-                return _RS.ONLINE_PENDING
-        elif self.seen is _RS.ONLINE and (self.leaving or self.stopped):
-            return _RS.OFFLINE_PENDING
-        return self.seen
+    def read_properties(self, stored: Mapping[str, Any] | None = None) -> Properties:
+        """Read a parameter block: the one in use, or what it would be.
+
+        Args:
+            stored: what is set; by default what the latest attempt has in use.
+        """
+        return read_properties(
+            self.hosted.properties_type,
+            self.hosted.type_info.property_defaults,
+            self._stored_in_use if stored is None else stored,
+            owner=self.name,
+        )
+
+    def note_applied(self) -> None:
+        """Note that what is stored was put into use while online."""
+        self._stored_in_use = self.stored
+
+    # --- users and waiters -------------------------------------------------------------
 
     def lift_hold(self) -> None:
         """Let it be started again, and forget the timer."""
@@ -223,23 +425,21 @@ class ResourceRecord:
         self.hold = None
 
     def cancel_users(self, epoch: int) -> None:
-        """What an attempt provided is gone: cancel the blocks that use it."""
+        """Cancel the blocks that use what an attempt provided: it is gone."""
         for scope, used in self.users.items():
             if used <= epoch:
                 scope.cancel()
 
-    def state_changed(self) -> None:
-        """Wake who waits for the published state."""
+    def publish(self, state: ResourceState) -> None:
+        """Set the published state, and wake the tasks that wait for it."""
+        self.state = state
         if self._watched is not None:
-            self._watched.set(self.state)
+            self._watched.set(state)
 
     def wake(self) -> None:
-        """Wake who waits for an outcome; they look for themselves."""
+        """Wake the tasks that wait for an outcome; they look for themselves."""
         if self._changes is not None:
             self._changes.unpark_all()
-        if self._waiters and self.is_settled:
-            for waiter in self._waiters:
-                waiter.wake()
 
     async def wait_state(self, *states: ResourceState, held_for: float) -> ResourceState:
         """Wait until one of the states is published."""
@@ -253,17 +453,52 @@ class ResourceRecord:
             self._changes = trio.lowlevel.ParkingLot()
         await self._changes.park()
 
-    async def wait_settled(self) -> None:
-        """Wait until settled, however long that takes."""
-        while not self.is_settled:
-            await self.next_change()
 
-    async def settle(self) -> None:
-        """Wait until settled, for the soft deadline; always a checkpoint."""
-        if self.is_settled:
-            await trio.lowlevel.checkpoint()
-            return
-        await wait_soft(self._waiters, self.hosted.lanes.soft)
-        if not self.is_settled:
-            # The report of what the monitor has just completed has still to be received.
-            await trio.lowlevel.cancel_shielded_checkpoint()
+@final
+class GroupRecord:
+    """One group: the unit of ownership, whose state is computed from its members."""
+
+    __slots__ = ("_all", "_top", "is_drained", "members", "name", "state")
+
+    def __init__(self, name: str) -> None:
+        self.name: str = name
+        self.members: dict[str, ResourceRecord] = {}
+        self.is_drained: bool = False
+        """Everything in it is to be offline, whatever is desired."""
+        self.state: GroupState = GroupState.OFFLINE
+        # Counted as they change: a group may have thousands of members.
+        self._all = dict.fromkeys(ResourceState, 0)
+        self._top = dict.fromkeys(ResourceState, 0)
+
+    def add(self, record: ResourceRecord) -> None:
+        """Take a new resource into the group."""
+        for provider in record.providers:
+            if not provider.dependents:
+                self._top[provider.state] -= 1
+        self.members[record.name] = record
+        self._all[record.state] += 1
+        self._top[record.state] += 1
+
+    def remove(self, record: ResourceRecord) -> None:
+        """Let a resource without dependents leave the group."""
+        del self.members[record.name]
+        self._all[record.state] -= 1
+        self._top[record.state] -= 1
+        for provider in record.providers:
+            if provider.dependents == (record,):
+                self._top[provider.state] += 1
+
+    def count(self, record: ResourceRecord, old: ResourceState, new: ResourceState) -> None:
+        """Count that a member went from one state to another."""
+        self._all[old] -= 1
+        self._all[new] += 1
+        if not record.dependents:
+            self._top[old] -= 1
+            self._top[new] += 1
+
+    def compute_state(self) -> GroupState:
+        """Compute the state that follows from the members' states."""
+        return compute_group_state(
+            [state for state, count in self._all.items() if count],
+            [state for state, count in self._top.items() if count],
+        )

@@ -23,69 +23,86 @@ if TYPE_CHECKING:
 class Recovery:
     """Decides about failures, and keeps the time until the next try."""
 
-    def __init__(
-        self,
-        nursery: trio.Nursery,
-        log: EventLog,
-        random: Random,
-        released: Callable[[ResourceRecord], None],
-    ) -> None:
+    def __init__(self, nursery: trio.Nursery, log: EventLog, random: Random) -> None:
         self._nursery = nursery
         self._log = log
         self._random = random
-        self._released = released
 
-    def failed(self, member: ResourceRecord, report: FailureReport) -> None:
-        """A resource failed that should be online."""
-        if member.maintenance:
-            # Somebody works on it. Leaving maintenance lifts the hold.
-            member.lift_hold()
-            member.hold = Hold(gave_up=True, timer=None)
+    def failed(
+        self,
+        record: ResourceRecord,
+        report: FailureReport,
+        release: Callable[[ResourceRecord], None],
+    ) -> None:
+        """Decide about a failure of a resource that should be online.
+
+        Args:
+            record: the resource.
+            report: the failure.
+            release: called when the time has come to try again.
+        """
+        if record.maintenance:
+            # It is being worked on. Leaving maintenance lifts the hold.
+            record.lift_hold()
+            record.hold = Hold(gave_up=True, timer=None)
             return
-        self._count(member, report.time)
+        self._count(record, report.time)
         decision = decide_recovery(
-            member.restart,
-            member.failures,
+            record.restart,
+            record.failures,
             now=report.time,
             random=self._random,
             can_fail_over=False,
         )
         # Those that no longer count are the oldest.
-        member.failures = member.failures[-decision.failures :]
-        event = RecoveryPlanned(member.name, report.epoch, decision, report.time)
+        record.failures = record.failures[-decision.failures :]
+        event = RecoveryPlanned(record.name, report.epoch, decision, report.time)
         self._log.publish(event)
         if isinstance(decision, Restart):
-            self._hold(member, decision.delay, gave_up=False)
+            self._hold(record, decision.delay, release, gave_up=False)
         elif isinstance(decision, StayFailed):
-            self._hold(member, decision.retry, gave_up=True)
+            self._hold(record, decision.retry, release, gave_up=True)
 
-    def _count(self, member: ResourceRecord, now: float) -> None:
-        """Remember the failure; after it was stable, a new series begins."""
-        stable, since = member.restart.stable_after, member.online_since
+    def _count(self, record: ResourceRecord, now: float) -> None:
+        """Rerecord the failure; after it was stable, a new series begins."""
+        stable, since = record.restart.stable_after, record.reported.online_since
         if stable is not None and since is not None and now - since >= stable:
-            member.failures = ()
-        member.failures = (*member.failures, now)
+            record.failures = ()
+        record.failures = (*record.failures, now)
 
-    def _hold(self, member: ResourceRecord, seconds: float | None, *, gave_up: bool) -> None:
-        member.lift_hold()
+    def _hold(
+        self,
+        record: ResourceRecord,
+        seconds: float | None,
+        release: Callable[[ResourceRecord], None],
+        *,
+        gave_up: bool,
+    ) -> None:
+        record.lift_hold()
         if seconds == 0:
             return
         timer = None if seconds is None else trio.CancelScope()
-        hold = member.hold = Hold(gave_up=gave_up, timer=timer)
+        hold = record.hold = Hold(gave_up=gave_up, timer=timer)
         if seconds is not None:
             self._nursery.start_soon(
-                self._wait, member, hold, seconds, name=f"restart of {member.name}"
+                self._wait, record, hold, seconds, release, name=f"restart of {record.name}"
             )
 
-    async def _wait(self, member: ResourceRecord, hold: Hold, seconds: float) -> None:
+    async def _wait(
+        self,
+        record: ResourceRecord,
+        hold: Hold,
+        seconds: float,
+        release: Callable[[ResourceRecord], None],
+    ) -> None:
         assert hold.timer is not None
         with hold.timer:
             await trio.sleep(seconds)
-            if member.hold is not hold:
+            if record.hold is not hold:
                 # Lifted in the very instant in which it ended.
                 return
             if hold.gave_up:
                 # A new series of restarts.
-                member.failures = ()
-            member.hold = None
-            self._released(member)
+                record.failures = ()
+            record.hold = None
+            release(record)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, final
 
 import trio
 
 from .._errors import InvalidStateError, OfflineFailed, ResourceNotAvailable
-from .._model.properties import changed_names, check_changes, is_dynamic, read_properties
+from .._model.properties import changed_names, check_changes, is_dynamic
 from .._model.states import ResourceState
+from .._util.running import is_task_of
 from .answers import answer_online, describe_stuck, raise_if_cannot_come_online
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from .._model.reports import FailureReport
     from .._model.states import DesiredState
     from .._monitor import ResourceStatistics
-    from .commands import Commands
+    from .engine import Engine
     from .records import ResourceRecord
-
-_RS = ResourceState
 
 
 class Applied(enum.Enum):
@@ -42,45 +41,45 @@ class Resource:
     only the waiting.
     """
 
-    __slots__ = ("_commands", "_member")
+    __slots__ = ("_engine", "_record")
 
-    def __init__(self, member: ResourceRecord, commands: Commands) -> None:
-        self._member = member
-        self._commands = commands
+    def __init__(self, record: ResourceRecord, engine: Engine) -> None:
+        self._record = record
+        self._engine = engine
 
     def __repr__(self) -> str:
         return f"<Resource {self.name!r} {self.state.value} epoch={self.epoch}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Resource) and other._member is self._member
+        return isinstance(other, Resource) and other._record is self._record
 
     def __hash__(self) -> int:
-        return hash(self._member)
+        return hash(self._record)
 
     @property
     def name(self) -> str:
         """Its name, unique in the cluster."""
-        return self._member.name
+        return self._record.name
 
     @property
     def group(self) -> str:
         """The name of the group it belongs to."""
-        return self._member.group.name
+        return self._record.group.name
 
     @property
     def state(self) -> ResourceState:
         """Its state; pending also while it waits for other resources."""
-        return self._member.state
+        return self._record.state
 
     @property
     def desired(self) -> DesiredState:
         """What the latest command asked for."""
-        return self._member.desired
+        return self._record.desired
 
     @property
     def epoch(self) -> int:
         """The number of the latest attempt; 0 before the first."""
-        return self._member.hosted.epoch
+        return self._record.epoch
 
     @property
     def value(self) -> Any:
@@ -89,43 +88,43 @@ class Resource:
         Raises:
             ResourceNotAvailable: it is not online.
         """
-        if self.state is not _RS.ONLINE:
+        if self.state is not ResourceState.ONLINE:
             raise ResourceNotAvailable(f"{self.name} is {self.state.value}, not online")
-        return self._member.hosted.value
+        return self._record.reported.value
 
     @property
     def properties(self) -> Properties:
         """The properties in use since the last online."""
-        return self._member.hosted.properties
+        return self._record.read_properties()
 
     @property
     def last_failure(self) -> FailureReport | None:
         """The latest failure, if there was any."""
-        return self._member.last_failure
+        return self._record.last_failure
 
     @property
     def providers(self) -> tuple[str, ...]:
         """The names of the resources it depends on."""
-        return self._member.dependencies.names
+        return self._record.dependencies.names
 
     @property
     def dependents(self) -> tuple[str, ...]:
         """The names of the resources that depend on it."""
-        return tuple(one.name for one in self._member.dependents)
+        return tuple(dependent.name for dependent in self._record.dependents)
 
     @property
     def is_locked(self) -> bool:
         """Whether commands are refused."""
-        return self._member.locked
+        return self._record.is_locked
 
     @property
     def is_in_maintenance(self) -> bool:
         """Whether failures are ignored and not recovered."""
-        return self._member.maintenance
+        return self._record.maintenance
 
     def statistics(self) -> ResourceStatistics:
         """Figures about its attempts and checks; never blocks."""
-        return self._member.hosted.statistics()
+        return self._record.hosted.statistics()
 
     async def online(self) -> ResourceState:
         """Bring it online, its providers first.
@@ -144,10 +143,10 @@ class Resource:
             InvalidStateError: it was removed, or the cluster is closing.
             ResourceStuck: its last attempt has still not ended.
         """
-        member = self._member
-        self._commands.online([member])
-        await member.settle()
-        return answer_online(member, closing=self._commands.is_closing)
+        record = self._record
+        self._engine.online([record])
+        await self._engine.settle([record], record.hosted.deadlines.soft)
+        return answer_online(record, closing=self._engine.is_closing)
 
     async def offline(self) -> ResourceState:
         """Take it offline, its dependents and whoever uses it first.
@@ -165,16 +164,16 @@ class Resource:
             ResourceLocked: it is locked.
             ResourceStuck: its attempt was terminated and does not end.
         """
-        member = self._member
-        self._commands.offline([member])
-        await member.settle()
-        if member.is_stuck:
-            raise describe_stuck(member)
-        if not member.is_settled:
-            return _RS.OFFLINE_PENDING
-        if member.state is _RS.FAILED:
-            raise OfflineFailed(f"{self.name}: {member.last_failure}") from member.last_error
-        return member.state
+        record = self._record
+        self._engine.offline([record])
+        await self._engine.settle([record], record.hosted.deadlines.soft)
+        if record.is_stuck:
+            raise describe_stuck(record)
+        if not record.is_settled:
+            return ResourceState.OFFLINE_PENDING
+        if record.state is ResourceState.FAILED:
+            raise OfflineFailed(f"{self.name}: {record.last_failure}") from record.last_error
+        return record.state
 
     async def terminate(self) -> None:
         """Take it offline at once, in no good order; offline becomes the desired state.
@@ -186,11 +185,19 @@ class Resource:
             ResourceLocked: it is locked.
             ResourceStuck: it does not end.
         """
-        member = self._member
-        self._commands.terminate(member)
-        await member.hosted.terminate()
-        while not member.is_told:
-            await member.next_change()
+        record, engine = self._record, self._engine
+        engine.terminate(record)
+        if is_task_of(record.hosted.instance):
+            # It cannot be joined with itself.
+            return
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        # The bound is that of the terminate timers: a stuck attempt is reported.
+        with trio.CancelScope(shield=True):
+            while engine.is_running and not (record.is_current and not record.is_in_the_way):
+                await record.next_change()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if record.is_stuck:
+            raise describe_stuck(record)
 
     def fail(self, detail: str = "") -> None:
         """Treat it as failed, recovery included.
@@ -202,8 +209,11 @@ class Resource:
             InvalidStateError: no attempt of it is at work, or it was removed.
             ResourceLocked: it is locked.
         """
-        self._commands.check([self._member])
-        self._member.hosted.fail(detail)
+        record = self._record
+        self._engine.check([record])
+        if not record.is_up and record.reported.state is not ResourceState.OFFLINE_PENDING:
+            raise InvalidStateError(f"{self.name} is {self.state.value}; it cannot fail now")
+        record.fail(detail)
 
     async def wait_state(self, *states: ResourceState, held_for: float = 0.0) -> ResourceState:
         """Wait until it is in one of the states.
@@ -215,28 +225,29 @@ class Resource:
         Returns:
             The state; it may have changed again since.
         """
-        return await self._member.wait_state(*states, held_for=held_for)
+        return await self._record.wait_state(*states, held_for=held_for)
 
     async def wait_online(self) -> Any:
         """Wait until it is online, however long that takes.
 
-        Also while nobody wants it to be online; ``online()`` is the one who asks for that.
+        Waits whatever the desired state is. It does not request anything; call ``online()``
+        for that.
 
         Returns:
             What it provides.
 
         Raises:
-            OnlineFailed: it has failed for good, or until somebody mends it.
+            OnlineFailed: it has failed and is not being restarted.
             ProviderFailed: one that it depends on has.
             ResourceStuck: its last attempt has still not ended.
             InvalidStateError: it was removed, or the cluster is closing.
         """
         await trio.lowlevel.checkpoint()
-        member = self._member
-        while not (member.state is _RS.ONLINE and member.hosted.state is _RS.ONLINE):
-            raise_if_cannot_come_online(member, closing=self._commands.is_closing)
-            await member.next_change()
-        return member.hosted.value
+        record = self._record
+        while not (record.state is ResourceState.ONLINE and record.is_online):
+            raise_if_cannot_come_online(record, closing=self._engine.is_closing)
+            await record.next_change()
+        return record.reported.value
 
     @asynccontextmanager
     async def available(self) -> AsyncGenerator[Any, None]:
@@ -248,18 +259,18 @@ class Resource:
         Raises:
             ResourceNotAvailable: it is not online, or went away during the body.
         """
-        member = self._member
-        if not member.is_available:
+        record = self._record
+        if not record.is_available:
             raise ResourceNotAvailable(f"{self.name} is {self.state.value}, not online")
         # What there is to cancel in it, is the caller's block.
         with trio.CancelScope() as scope:  # noqa: ASYNC100
-            member.users[scope] = member.hosted.epoch
+            record.users[scope] = record.epoch
             try:
-                yield member.hosted.value
+                yield record.reported.value
             finally:
-                del member.users[scope]
-                if not member.is_used:
-                    self._commands.reconsider(member)
+                del record.users[scope]
+                if not record.is_used:
+                    self._engine.reconsider(record)
         if scope.cancelled_caught:
             raise ResourceNotAvailable(f"{self.name} went away while it was being used")
 
@@ -282,26 +293,20 @@ class Resource:
             ResourceLocked: it is locked.
         """
         await trio.lowlevel.checkpoint()
-        self._commands.check([self._member])
-        member, hosted = self._member, self._member.hosted
-        handler = hosted.handler
-        kind = handler.properties_type
-        defaults = handler.type_info.property_defaults
-        stored = check_changes(kind, member.stored, changes, defaults=defaults, owner=self.name)
-        new = read_properties(kind, defaults, stored, owner=self.name)
-        member.stored = stored
+        self._engine.check([self._record])
+        record, hosted = self._record, self._record.hosted
+        kind = hosted.properties_type
+        defaults = hosted.type_info.property_defaults
+        stored = check_changes(kind, record.stored, changes, defaults=defaults, owner=self.name)
+        new = record.read_properties(stored)
+        record.stored = stored
         hosted.store_properties(stored)
-        changed = changed_names(hosted.properties, new)
-        if not changed or not member.is_active:
-            return Applied.NOW if not changed else Applied.AT_NEXT_ONLINE
-        if hosted.state is _RS.ONLINE and is_dynamic(kind, changed):
-            try:
-                hosted.apply_properties()
-            except Exception as error:
-                # As for every other entry point: the resource has failed, nothing else.
-                with suppress(InvalidStateError):
-                    hosted.fail(f"properties_changed raised {error!r}")
-                return Applied.AT_NEXT_ONLINE
+        changed = changed_names(record.read_properties(), new)
+        if not changed:
+            return Applied.NOW
+        is_up = record.is_active and record.is_online
+        if is_up and is_dynamic(kind, changed) and await hosted.apply_properties():
+            record.note_applied()
             return Applied.NOW
         return Applied.AT_NEXT_ONLINE
 
@@ -321,7 +326,7 @@ class Resource:
             TimeoutError: it took longer than the deadlock deadline.
             Exception: what the handler raised.
         """
-        return await self._member.hosted.control(code, argument)
+        return await self._record.hosted.control(code, argument)
 
     def set_locked(self, locked: bool) -> None:
         """Refuse commands, or accept them again. Recovery goes on.
@@ -329,10 +334,10 @@ class Resource:
         Args:
             locked: whether to refuse.
         """
-        self._member.locked = locked
+        self._record.is_locked = locked
 
     def set_maintenance(self, maintenance: bool) -> None:
-        """Begin or end maintenance: somebody works on it, so failures mean nothing.
+        """Begin or end maintenance: while it is being worked on, failures mean nothing.
 
         Bad answers of checks and reported failures are ignored; what fails all the same
         is not restarted. At the end it is checked at once.
@@ -343,6 +348,6 @@ class Resource:
         Raises:
             InvalidStateError: to begin it, the resource is not online.
         """
-        if maintenance and self.state is not _RS.ONLINE:
+        if maintenance and self.state is not ResourceState.ONLINE:
             raise InvalidStateError(f"{self.name} is {self.state.value}, not online")
-        self._commands.set_maintenance(self._member, maintenance)
+        self._engine.set_maintenance(self._record, maintenance)

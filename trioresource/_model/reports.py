@@ -1,12 +1,13 @@
 """What travels up from a monitor: state changes, failures, progress.
 
-Reports are values. They carry the epoch of the attempt they speak of, so that a late
-one can be told from a current one.
+Reports are values. Each carries the epoch of the attempt it speaks of and the number of the
+latest command that the monitor had taken, so that a late report can be told from a current one.
 """
 
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 import attrs
 
@@ -35,8 +36,19 @@ class FailureReason(enum.Enum):
     MONITOR_DIED = "the monitor process died"
 
 
+@attrs.frozen(kw_only=True)
+class _FromMonitor:
+    """What the report of a monitor says besides its own fields; no part of its equality."""
+
+    generation: int = attrs.field(default=0, eq=False, repr=False)
+    """The number of the latest command that the monitor had taken when it made the report
+    (Kubernetes: the observed generation); 0 where commands carry no number."""
+    instance: int = attrs.field(default=0, eq=False, repr=False)
+    """The number of the hosted instance. A name may be used again, this number never is."""
+
+
 @attrs.frozen
-class StateChange:
+class StateChange(_FromMonitor):
     """A resource went from one state to another."""
 
     resource: str
@@ -49,10 +61,13 @@ class StateChange:
     """Seconds on Trio's clock."""
     detail: str = ""
     """Why, in words for people; empty where the states say it all."""
+    value: Any = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+    """What the resource provides, in a monitor's report that it is online. The events and the
+    history of a cluster never hold it."""
 
 
 @attrs.frozen
-class FailureReport:
+class FailureReport(_FromMonitor):
     """An attempt failed; at most one for each attempt."""
 
     resource: str
@@ -70,20 +85,20 @@ class FailureReport:
 
 
 @attrs.frozen
-class Progress:
+class Progress(_FromMonitor):
     """A pending attempt reported how far it is."""
 
     resource: str
     epoch: int
     message: str
     fraction: float | None
-    """From 0 to 1, or None where the handler can not tell."""
+    """From 0 to 1, or None where the handler cannot tell."""
     time: float
     """Seconds on Trio's clock."""
 
 
 @attrs.frozen
-class AttemptEnded:
+class AttemptEnded(_FromMonitor):
     """The attempt has left everything it held, some time after it had failed.
 
     Until then the resource can not come online again. An attempt that did not fail
@@ -97,7 +112,7 @@ class AttemptEnded:
 
 
 @attrs.frozen
-class AttemptStuck:
+class AttemptStuck(_FromMonitor):
     """The attempt was terminated and has not ended within the terminate deadline."""
 
     resource: str
@@ -109,10 +124,10 @@ class AttemptStuck:
 
 
 @attrs.frozen
-class ProbeInconclusive:
+class ProbeInconclusive(_FromMonitor):
     """``is_alive`` could not be carried out: it raised, so it answered neither yes nor no.
 
-    Not a failure by itself: a check that can not run says nothing of the resource.
+    Not a failure by itself: a check that cannot run says nothing of the resource.
     """
 
     resource: str
@@ -122,13 +137,64 @@ class ProbeInconclusive:
     """Seconds on Trio's clock."""
 
 
-Report = StateChange | FailureReport | Progress | ProbeInconclusive | AttemptStuck | AttemptEnded
+@attrs.frozen
+class CommandTaken(_FromMonitor):
+    """The answer to a numbered command that changed nothing, with the full status.
+
+    A command that changed the state is answered by its ``StateChange``. ``generation`` says
+    which command is answered.
+    """
+
+    resource: str
+    epoch: int
+    """The latest attempt."""
+    state: ResourceState
+    is_ended: bool
+    """Whether nothing of the latest attempt is left."""
+    is_settled: bool
+    """Whether nothing is under way that will change the state by itself."""
+    is_stuck: bool
+    """Whether it was terminated and has not ended within the terminate deadline."""
+    time: float
+    """Seconds on Trio's clock."""
+
+
+@attrs.frozen
+class MonitorClosing:
+    """The monitor goes down because a handler ended the program; it begins nothing more.
+
+    It is sent before the attempts end for that reason, so that none of them is restarted.
+    """
+
+    time: float
+    """Seconds on Trio's clock."""
+
+
+ResourceReport = (
+    StateChange
+    | FailureReport
+    | Progress
+    | ProbeInconclusive
+    | AttemptStuck
+    | AttemptEnded
+    | CommandTaken
+)
+"""Everything a monitor may report of a resource."""
+
+Report = ResourceReport | MonitorClosing
 """Everything a monitor may send."""
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception in one line, with the leaves of a group."""
+    """Describe an exception in one line, with the leaves of a group.
+
+    Args:
+        error: the exception; its ``__str__`` may be a user's and may itself raise.
+    """
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(describe_error(leaf) for leaf in error.exceptions)
-    text = str(error).strip()
+    try:
+        text = str(error).strip()
+    except Exception as second:
+        text = f"(its text cannot be shown: __str__ raised {type(second).__name__})"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,85 +1,272 @@
-"""One try at being online: a task, a cancel scope, an epoch.
+"""One attempt at being online: a task, a cancel scope, an epoch.
 
 The task does everything in order, and runs the handler's ``terminate`` if the end was not
-orderly. So whatever is left, is left in the task that entered it, and whoever terminates
-an attempt has only to cancel its scope and to wait for its end.
+orderly. So a context is always left in the task that entered it, and terminating an attempt
+takes no more than to cancel its scope and to wait for its end.
+
+What is noticed about an attempt is written into its slots, and the failure channel is rung;
+the consumer in ``failures`` reports it. So no detector ever runs the monitor's code below its
+own, and a flood of messages takes no more than one entry in the channel.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, final
 
+import attrs
 import trio
 
 from .._errors import PropertyError
-from .._handler import FailureSignal, OnlineScope, ResourceHandler
+from .._handler import OnlineScope, ResourceHandler
 from .._model.reports import FailureReason, describe_error
+from .._util.running import RUNNING_RESOURCE, RunningResource
 from .._util.task_tree import is_within
-from .background import Background, Contexts
-from .phase import BROKEN_IN, Phase
+from .._util.timers import TimerQueue
+from .background import BackgroundTask, Contexts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
-    from .instance import Instance
-    from .probe import Probe
+    from .._model.policy import Deadlines
+    from .entry_lock import EntryPointLock
+    from .launcher import TaskLauncher
 
 T = TypeVar("T")
 
 
+class Phase(enum.Enum):
+    """How far an attempt is."""
+
+    QUEUED = "queued"
+    STARTING = "online"
+    UP = "up"
+    STOPPING = "offline"
+    LEAVING = "leaving its contexts"
+    TERMINATING = "terminate"
+    ENDED = "ended"
+
+
+_BROKEN_IN: Final = {
+    Phase.STARTING: FailureReason.ONLINE_RAISED,
+    Phase.UP: FailureReason.TASK_CRASHED,
+    Phase.STOPPING: FailureReason.OFFLINE_RAISED,
+}
+"""The reason of a failure that came out of the attempt's own code in a phase."""
+
+
+@attrs.frozen
+class NoticedFailure:
+    """Why an attempt has failed, as its detector noticed it."""
+
+    reason: FailureReason
+    detail: str
+    error: BaseException | None
+
+
+@attrs.frozen
+class AttemptTimers:
+    """The timers of all attempts with the same deadlines."""
+
+    pending: TimerQueue[Attempt]
+    terminate: TimerQueue[Attempt]
+    deadlock: TimerQueue[Attempt]
+    """Runs while ``is_alive`` does."""
+
+
+@attrs.define
+class Counts:
+    """What has been counted for one resource since it was hosted."""
+
+    looks_alive: int = 0
+    is_alive: int = 0
+    suspicions: int = 0
+    inconclusive: int = 0
+    failures: int = 0
+    probe_seconds: float = 0.0
+
+
+@attrs.frozen
+class ProbeAnswer:
+    """What one call of ``is_alive`` has shown."""
+
+    is_alive: bool
+    signal: str | None
+    """The reported failure that was to be verified, if that is why it was asked."""
+    error: Exception | None
+    """What ``is_alive`` raised: then it has answered neither yes nor no."""
+
+
+class RunningProbe(Protocol):
+    """The ``is_alive`` calls of an attempt, as the attempt knows them."""
+
+    def request(self, signal: str | None = None) -> None:
+        """Ask soon."""
+
+    def cancel(self) -> None:
+        """Give up the call that is under way; its answer is no longer wanted."""
+
+    def overdue(self) -> None:
+        """Let the attempt fail: the call was not answered within the deadlock deadline."""
+
+    def count(self, is_alive: bool) -> str | None:
+        """Count one more answer; if the attempt has failed by that, say why."""
+
+
+class AttemptOwner(RunningResource, Protocol):
+    """What an attempt, and what watches it, asks of the instance that it belongs to."""
+
+    @property
+    def handler(self) -> ResourceHandler[Any]: ...
+    @property
+    def deadlines(self) -> Deadlines: ...
+    @property
+    def timers(self) -> AttemptTimers: ...
+    @property
+    def launcher(self) -> TaskLauncher: ...
+    @property
+    def entry_lock(self) -> EntryPointLock: ...
+    @property
+    def counts(self) -> Counts: ...
+    @property
+    def maintenance(self) -> bool: ...
+
+    def read_properties(self) -> None:
+        """Read what is stored into the parameter block that is in use from now on.
+
+        Raises:
+            PropertyError: what is stored is not valid.
+        """
+
+    def probe(self, attempt: Attempt) -> RunningProbe:
+        """Get the probe of an attempt, made when it is first needed."""
+
+    def notice(self, attempt: Attempt) -> None:
+        """Ring the failure channel: a slot of the attempt was filled."""
+
+    def failure_source_announced(self, attempt: Attempt) -> None:
+        """Stop polling ``looks_alive``: the attempt has a failure source of its own."""
+
+    def progress_reported(self, attempt: Attempt, message: str, fraction: float | None) -> None:
+        """Report that a pending attempt is getting on."""
+
+    def pending_overrun(self, attempt: Attempt) -> None:
+        """Let an attempt fail that has reported no progress within the pending deadline."""
+
+    def attempt_online(self, attempt: Attempt, value: object) -> None:
+        """Take note that ``online`` returned."""
+
+    def attempt_cut_short(self, attempt: Attempt) -> None:
+        """Take note that the attempt is being terminated, and has not failed."""
+
+    def attempt_leaving(self, attempt: Attempt) -> None:
+        """Take note that what was entered is being left, by command or not."""
+
+    def monitor_crashes(self) -> None:
+        """Report that the monitor goes down, before its attempts end for that reason."""
+
+    def attempt_failed(self, attempt: Attempt, failure: NoticedFailure) -> None:
+        """Report that the attempt has failed."""
+
+    def probe_inconclusive(self, attempt: Attempt, error: Exception) -> None:
+        """Report that ``is_alive`` could not answer."""
+
+    def attempt_stuck(self, attempt: Attempt) -> None:
+        """Take note that the attempt has not ended within its bound."""
+
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """Take note that nothing of the attempt is left."""
+
+    def cleanup_failed(
+        self, attempt: Attempt, reason: FailureReason, error: Exception | None
+    ) -> None:
+        """Take note of an error that came after the attempt was over."""
+
+
 @final
 class Attempt(OnlineScope):
-    """One online..offline span of a resource; made by ``Instance``."""
+    """One online..offline span of a resource; made by its ``Instance``."""
 
     __slots__ = (
         "_cancel_scope",
+        "_channels",
         "_contexts",
         "_ended",
         "_epoch",
-        "_grace_given",
-        "_parked",
-        "_signal",
+        "_is_parked",
+        "_messages",
+        "_was_given_grace",
+        "answers",
         "detects_failures",
         "failed",
-        "hosted",
+        "failure",
         "is_finished",
+        "is_noticed",
+        "is_orderly",
         "nursery",
-        "orderly",
+        "owner",
         "phase",
         "probe",
+        "signal",
         "stop_asked",
         "task",
     )
 
-    def __init__(self, hosted: Instance, epoch: int) -> None:
-        self.hosted: Instance = hosted
+    def __init__(self, owner: AttemptOwner, epoch: int) -> None:
+        self.owner: AttemptOwner = owner
         self._epoch = epoch
         self.phase: Phase = Phase.QUEUED
         self.is_finished: bool = False
         """It has failed or was terminated: all that it still reports is inert."""
-        self.failed: bool = False
-        self.orderly: bool = False
+        self.is_orderly: bool = False
+        """It went offline as asked, and left everything it had entered."""
         self.detects_failures: bool = False
+        self.stop_asked: bool = False
         self.task: trio.lowlevel.Task | None = None
         self.nursery: trio.Nursery | None = None
-        self.probe: Probe | None = None
+        self.probe: RunningProbe | None = None
+        # The slots that detectors write; the consumer of the failure channel empties them.
+        self.failed: bool = False
+        self.failure: NoticedFailure | None = None
+        """Why it has failed, until that has been reported."""
+        self.signal: str | None = None
+        """The first failure that was reported to it and has not been looked into."""
+        self.answers: list[ProbeAnswer] | None = None
+        """What ``is_alive`` has answered and was not judged yet."""
+        self.is_noticed: bool = False
+        """Whether it stands in the failure channel."""
         # Made when the task starts: an attempt that is over before needs neither.
         self._cancel_scope: trio.CancelScope | None = None
         self._contexts: Contexts | None = None
-        self._signal: str | None = None
-        self.stop_asked: bool = False
-        self._parked = False
-        self._grace_given = False
+        self._messages: trio.MemoryReceiveChannel[str] | None = None
+        self._channels: list[trio.MemorySendChannel[str]] = []
+        self._is_parked = False
+        self._was_given_grace = False
         self._ended: trio.Event | None = None
+
+    @property
+    def running(self) -> RunningResource:
+        """The resource that it belongs to."""
+        return self.owner
+
+    @property
+    def terminate_deadline(self) -> float:
+        """Seconds that its clean-up may take."""
+        return self.owner.deadlines.terminate
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is online, so that checks and reported failures count."""
+        return self.phase is Phase.UP and not self.is_finished and not self.stop_asked
 
     # --- what the author sees: OnlineScope ---------------------------------------------
 
     @property
     def name(self) -> str:
-        return self.hosted.name
+        return self.owner.name
 
     @property
     def epoch(self) -> int:
@@ -104,8 +291,8 @@ class Attempt(OnlineScope):
     def start_soon(
         self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
     ) -> None:
-        background = Background(self, fn, args)
-        self.hosted.launcher.start_soon(
+        background = BackgroundTask(self, fn, args)
+        self.owner.launcher.start_soon(
             self._open_nursery(), background.run, name=self._task_name(fn, name)
         )
         self._open_contexts().stack.push_async_callback(background.stop)
@@ -113,9 +300,9 @@ class Attempt(OnlineScope):
     async def start(
         self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
     ) -> Any:
-        background = Background(self, fn, args)
+        background = BackgroundTask(self, fn, args)
         value = await self._open_nursery().start(
-            background.run_started, name=self._task_name(fn, name)
+            background.run_until_started, name=self._task_name(fn, name)
         )
         self._open_contexts().stack.push_async_callback(background.stop)
         return value
@@ -124,36 +311,69 @@ class Attempt(OnlineScope):
         if self.is_finished or self.phase is Phase.ENDED:
             return False
         if self.phase is Phase.STARTING or self.phase is Phase.STOPPING:
-            self.hosted.lanes.pending.arm(self)
-            self.hosted.report_progress(self._epoch, message, fraction)
+            self.owner.timers.pending.arm(self)
+            self.owner.progress_reported(self, message, fraction)
         return True
 
     def report_failure(self, detail: str) -> bool:
-        if not trio.lowlevel.in_trio_run():
-            return self.hosted.launcher.run_sync_soon(self.report_failure, detail)
+        owner = self.owner
+        if not owner.launcher.is_in_this_run():
+            return owner.launcher.run_sync_soon(self.report_failure, detail)
         if self.is_finished or self.stop_asked:
-            # What goes away while going offline was asked to.
+            # What goes away while the resource goes offline was asked to.
             return False
-        if self.hosted.maintenance and self.phase is Phase.UP:
-            self._signal = self._signal or detail
-            return True
-        if self.phase is Phase.STARTING:
-            # Nothing to verify yet, and one entry point at a time: looked at when online.
-            self._signal = self._signal or detail
-        elif self.phase is not Phase.UP:
+        if self.phase is not Phase.STARTING and self.phase is not Phase.UP:
             return False
-        if self.hosted.type_info.trust_signals:
+        is_ignored = owner.maintenance and self.phase is Phase.UP
+        if owner.handler.type_info.trust_signals and not is_ignored:
             self.fail(FailureReason.SIGNAL, detail)
-        elif self.phase is Phase.UP:
-            self.hosted.polling.verify(self, detail)
+            return True
+        if self.signal is None:
+            # The first one is the cause. It is kept until there is something to verify and
+            # a moment to do so: the resource is online, and not in maintenance.
+            self.signal = detail
+        if self.phase is Phase.UP:
+            owner.notice(self)
         return True
 
-    report = report_failure
-
-    def failure_signal(self) -> FailureSignal:
+    def failure_channel(self) -> trio.MemorySendChannel[str]:
+        nursery = self._open_nursery()
         self.detects_failures = True
-        self.hosted.polling.rely_on_source(self)
-        return self
+        self.owner.failure_source_announced(self)
+        if self._messages is None:
+            send, self._messages = trio.open_memory_channel[str](float("inf"))
+            # Kept open here, so that it means nothing if the handler closes its own.
+            self._channels.append(send)
+            self.owner.launcher.start_soon(
+                nursery,
+                self._forward_messages,
+                self._messages,
+                name=f"{self.name}#{self._epoch} failure channel",
+            )
+        channel = self._channels[0].clone()
+        self._channels.append(channel)
+        return channel
+
+    async def _forward_messages(self, messages: trio.MemoryReceiveChannel[str]) -> None:
+        # Ends when the attempt does: cancelled with its nursery.
+        async for detail in messages:
+            self.report_failure(detail)
+            self._drain_messages()
+
+    def _drain_messages(self) -> None:
+        """Forward what has been sent. The first message is the cause, so the rest is dropped."""
+        if self._messages is None:
+            return
+        for _ in range(self._messages.statistics().current_buffer_used):
+            detail = self._messages.receive_nowait()
+            if self.signal is None:
+                self.report_failure(detail)
+
+    def _close_channels(self) -> None:
+        for channel in self._channels:
+            channel.close()
+        if self._messages is not None:
+            self._messages.close()
 
     # --- what the monitor does with it -------------------------------------------------
 
@@ -162,8 +382,8 @@ class Attempt(OnlineScope):
         self.stop_asked = True
         if self.probe is not None:
             self.probe.cancel()
-        if self._parked:
-            self._parked = False
+        if self._is_parked:
+            self._is_parked = False
             assert self.task is not None
             trio.lowlevel.reschedule(self.task)
 
@@ -172,42 +392,42 @@ class Attempt(OnlineScope):
         if self.is_finished or self.phase is Phase.ENDED:
             return
         self.is_finished = True
-        self.hosted.attempt_over(self)
+        self.owner.attempt_cut_short(self)
         self._cancel()
 
     def fail(self, reason: FailureReason, detail: str, error: BaseException | None = None) -> bool:
-        """Let the attempt fail, and terminate it.
+        """Let the attempt fail and cancel it; the consumer of the failure channel reports it.
 
         Returns:
-            False if it was over already: then nothing was reported.
+            False if it was over already: then there is nothing to report.
         """
         if self.is_finished or self.phase is Phase.ENDED:
             return False
-        self.is_finished = self.failed = True
-        self.hosted.attempt_failed(self, reason, detail, error)
+        self.is_finished = True
+        self.note_failure(reason, detail, error)
         self._cancel()
         return True
 
-    def leave_maintenance(self) -> None:
-        """Look into what was ignored, and check the resource in any case."""
-        signal, self._signal = self._signal, None
-        if signal is None:
-            self.hosted.polling.check(self)
-        else:
-            self.report_failure(signal)
+    def note_failure(
+        self, reason: FailureReason, detail: str, error: BaseException | None = None
+    ) -> None:
+        """Write the slot for the failure and ring the channel; the attempt has not failed yet."""
+        self.failed = True
+        self.failure = NoticedFailure(reason, detail, error)
+        self.owner.notice(self)
 
     def overdue(self) -> None:
-        """The terminate deadline has passed and the attempt has not ended."""
+        """Judge an attempt that has not ended within the terminate deadline."""
         if not self.is_finished:
             asked = self.stop_asked
             reason = FailureReason.OFFLINE_TIMEOUT if asked else FailureReason.TASK_CRASHED
             self.fail(reason, "clean-up did not end in time")
-        elif self.phase is Phase.TERMINATING and not self._grace_given:
+        elif self.phase is Phase.TERMINATING and not self._was_given_grace:
             # The handler's terminate has just been cancelled by its own bound.
-            self._grace_given = True
-            self.hosted.lanes.terminate.arm(self)
+            self._was_given_grace = True
+            self.owner.timers.terminate.arm(self)
         else:
-            self.hosted.attempt_stuck(self)
+            self.owner.attempt_stuck(self)
 
     async def wait_ended(self) -> None:
         """Wait until no task and no context of the attempt is left."""
@@ -218,27 +438,44 @@ class Attempt(OnlineScope):
         await self._ended.wait()
 
     def wake_joiners(self) -> None:
-        """Wake who waits for the end though it has not come."""
+        """Wake the tasks that wait for the end though it has not come: it is stuck."""
         waited_for, self._ended = self._ended, None
         if waited_for is not None:
             waited_for.set()
 
     def is_current_task_within(self) -> bool:
-        """Whether the caller is a task of this attempt, so that it can not join it."""
+        """Whether the caller is a task of this attempt, so that it cannot join it."""
         return is_within(trio.lowlevel.current_task(), self.task)
+
+    def task_ended(self, reason: FailureReason, detail: str, error: Exception | None) -> None:
+        """Judge the end of a background task that was not asked to end."""
+        # What it said before it ended is the cause of its end.
+        self._drain_messages()
+        if self.signal is not None:
+            reason, detail = FailureReason.SIGNAL, self.signal
+        if not self.fail(reason, detail, error) and error is not None:
+            self.owner.cleanup_failed(self, reason, error)
 
     # --- the task ----------------------------------------------------------------------
 
     async def run(self) -> None:
-        """The attempt, from its first step to its last."""
-        self.hosted.launcher.stepped()
+        """Run the attempt, from its first step to its last."""
+        owner = self.owner
+        owner.launcher.stepped()
         try:
             if not self.is_finished:
                 self.task = trio.lowlevel.current_task()
+                RUNNING_RESOURCE.set(owner)
                 try:
                     await self._live()
+                except BaseException:
+                    # An interrupt, or the cancellation of the whole monitor: both take it down.
+                    # Said before the attempt ends, or its end would be recovered from.
+                    owner.monitor_crashes()
+                    raise
                 finally:
-                    # What were entered from now on would never be left.
+                    # Refuse enter() and start_soon() from here on: nothing would clean up
+                    # after them.
                     self.nursery = self._contexts = None
                     # Also when the monitor's nursery was cancelled by a crash.
                     await self._clean_up()  # noqa: ASYNC102 - shielded and bounded in itself
@@ -246,7 +483,8 @@ class Attempt(OnlineScope):
             self.phase = Phase.ENDED
             self.is_finished = True
             self.nursery = self.task = self._cancel_scope = self._contexts = None
-            self.hosted.attempt_ended(self)
+            self._close_channels()
+            owner.attempt_ended(self)
             if self._ended is not None:
                 self._ended.set()
 
@@ -261,18 +499,18 @@ class Attempt(OnlineScope):
                     async with self._contexts:
                         await self._serve()
                         self.phase = Phase.LEAVING
-                        self.hosted.leaving(self)
+                        self.owner.attempt_leaving(self)
                     if self.phase is not Phase.LEAVING:
                         # What came out of the body was swallowed by a context.
                         detail = "a cancel scope that the handler entered ended the attempt"
                         self.fail(FailureReason.TASK_RETURNED, detail)
                     nursery.cancel_scope.cancel()
-                self.orderly = not self.is_finished
+                self.is_orderly = not self.is_finished
         # Outside of the scope, which has split off its own Cancelled.
         except Exception as error:
             self._broke(self._reason_now, error)
         except BaseExceptionGroup as group:
-            # Somebody else's Cancelled, or an interrupt, goes on without the handler's errors.
+            # A foreign Cancelled, or an interrupt, goes on without the handler's errors.
             errors, rest = group.split(Exception)
             if errors is not None:
                 self._broke(self._reason_now, errors)
@@ -280,17 +518,17 @@ class Attempt(OnlineScope):
 
     @property
     def _reason_now(self) -> FailureReason:
-        # Before the end it is an entered context that has broken, and not its clean-up.
-        reason = None if self.is_finished else BROKEN_IN.get(self.phase)
+        # Before the end, it is an entered context that has broken, and not its clean-up.
+        reason = None if self.is_finished else _BROKEN_IN.get(self.phase)
         return reason or FailureReason.CLEANUP_RAISED
 
     async def _serve(self) -> None:
         """Come online, stay, go offline; raises nothing but cancellation."""
-        handler = self.hosted.handler
-        gate = self.hosted.gate
-        await gate.enter("online")
+        handler = self.owner.handler
+        lock = self.owner.entry_lock
+        await lock.acquire("online")
         try:
-            # The gate may have been handed over in the moment of a terminate.
+            # The lock may have been handed over in the moment of a terminate.
             await trio.lowlevel.checkpoint_if_cancelled()
             self.phase = Phase.STARTING
             if self._read_properties():
@@ -300,15 +538,15 @@ class Attempt(OnlineScope):
         except Exception as error:
             self._broke(FailureReason.ONLINE_RAISED, error)
         finally:
-            gate.leave()
+            lock.release()
         try:
             await self._until_stopped()
         except trio.Cancelled:
             if not self.is_finished:
                 # By a nursery in a context that it entered, whose error comes out later.
-                self.hosted.unexpected_exit(self)
+                self.owner.attempt_leaving(self)
             raise
-        await gate.enter("offline")
+        await lock.acquire("offline")
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
             self.phase = Phase.STOPPING
@@ -316,64 +554,58 @@ class Attempt(OnlineScope):
         except Exception as error:
             self._broke(FailureReason.OFFLINE_RAISED, error)
         finally:
-            gate.leave()
+            lock.release()
         await trio.lowlevel.checkpoint_if_cancelled()
 
     def _read_properties(self) -> bool:
         try:
-            self.hosted.read_properties()
+            self.owner.read_properties()
         except PropertyError as error:
             self._broke(FailureReason.PROPERTIES, error)
         return not self.is_finished
 
     def _came_online(self, value: object) -> None:
         self.phase = Phase.UP
-        self.hosted.attempt_online(self, value)
-        signal, self._signal = self._signal, None
-        if signal is not None:
-            self.report_failure(signal)
+        self.owner.attempt_online(self, value)
+        if self.signal is not None:
+            self.owner.notice(self)
 
     async def _until_stopped(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         while not self.stop_asked:
-            self._parked = True
+            self._is_parked = True
             await trio.lowlevel.wait_task_rescheduled(self._unpark)
 
     def _unpark(self, _: object) -> trio.lowlevel.Abort:
-        self._parked = False
+        self._is_parked = False
         return trio.lowlevel.Abort.SUCCEEDED
 
     async def _clean_up(self) -> None:
         """Let the handler undo what cancellation could not, if the end was not orderly."""
-        hosted = self.hosted
-        if self.orderly:
+        owner = self.owner
+        if self.is_orderly:
             return
         if not self.is_finished:
-            # Ended by somebody else's scope: the monitor's own, or one the handler entered.
+            # Ended by a foreign scope: the monitor's own, or one that the handler entered.
             self.terminate()
         never_began = self.phase is Phase.QUEUED
-        if never_began or type(hosted.handler).terminate is ResourceHandler.terminate:
+        if never_began or type(owner.handler).terminate is ResourceHandler.terminate:
             return
         self.phase = Phase.TERMINATING
-        hosted.lanes.terminate.arm(self)
-        deadline = trio.current_time() + hosted.deadlines.terminate
+        owner.timers.terminate.arm(self)
+        deadline = trio.current_time() + owner.deadlines.terminate
         try:
             with trio.CancelScope(deadline=deadline, shield=True) as bound:
-                await hosted.handler.terminate()
+                await owner.handler.terminate()
         except Exception as error:
-            hosted.cleanup_failed(self, FailureReason.TERMINATE_RAISED, error)
+            owner.cleanup_failed(self, FailureReason.TERMINATE_RAISED, error)
         else:
             if bound.cancelled_caught:
-                hosted.cleanup_failed(self, FailureReason.TERMINATE_TIMEOUT, None)
+                owner.cleanup_failed(self, FailureReason.TERMINATE_TIMEOUT, None)
 
     def _broke(self, reason: FailureReason, error: Exception) -> None:
         if not self.fail(reason, describe_error(error), error):
-            self.hosted.cleanup_failed(self, reason, error)
-
-    def crashed(self, reason: FailureReason, detail: str, error: Exception | None) -> None:
-        """A background task ended that should not have."""
-        if not self.fail(reason, detail, error) and error is not None:
-            self.hosted.cleanup_failed(self, reason, error)
+            self.owner.cleanup_failed(self, reason, error)
 
     def _cancel(self) -> None:
         if self._cancel_scope is not None:
@@ -389,7 +621,7 @@ class Attempt(OnlineScope):
             raise RuntimeError(f"{self.name}: the attempt is over; nothing can be started in it")
         return self.nursery
 
-    def _task_name(self, fn: Callable[..., object], name: str | None) -> str:
+    def _task_name(self, fn: Callable[..., Awaitable[object]], name: str | None) -> str:
         if name is None:
             while isinstance(fn, functools.partial):
                 fn = fn.func

@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import trio
 
 from .._errors import ResourceNotAvailable
+from .._util.running import RUNNING_RESOURCE, RunningResource
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .hosted import HostedResource
+    from .._model.policy import Deadlines
+    from .entry_lock import EntryPointLock
+    from .launcher import TaskLauncher
+
+
+class CalledInstance(RunningResource, Protocol):
+    """What a call asks of the instance whose handler is called."""
+
+    @property
+    def deadlines(self) -> Deadlines: ...
+    @property
+    def launcher(self) -> TaskLauncher: ...
+    @property
+    def entry_lock(self) -> EntryPointLock: ...
+    @property
+    def attempt_nursery(self) -> trio.Nursery | None:
+        """The nursery of the attempt that is online, for what is to end with it."""
 
 
 @final
-class Call:
+class EntryCall:
     """Runs in a task of the monitor's, so that the handler never sees the caller's context.
 
     Waits for its turn among the entry points and is bounded by the deadlock deadline.
     """
 
-    __slots__ = ("_answer", "_args", "_done", "_error", "_fn", "_name", "_scope", "hosted")
+    __slots__ = ("_answer", "_args", "_done", "_error", "_fn", "_instance", "_name", "_scope")
 
     def __init__(
         self,
-        hosted: HostedResource,
+        instance: CalledInstance,
         name: str,
         fn: Callable[..., Awaitable[Any]],
         args: tuple[Any, ...],
     ) -> None:
-        self.hosted: HostedResource = hosted
+        self._instance = instance
         self._name = name
         self._fn = fn
         self._args = args
@@ -55,53 +72,59 @@ class Call:
         Raises:
             TimeoutError: it had no turn, or did not end in time: cancelled at the
                 deadlock deadline, given up a terminate deadline after that.
+            ResourceNotAvailable: the resource was terminated meanwhile.
+            Exception: what the entry point raised.
         """
-        hosted = self.hosted
+        instance = self._instance
+        lock = instance.entry_lock
         with trio.move_on_after(turn) as waiting:
-            await hosted.gate.enter(self._name)
+            await lock.acquire(self._name)
         if waiting.cancelled_caught:
-            raise TimeoutError(f"{hosted.name}: {self._name}: {hosted.gate.running} does not end")
+            raise TimeoutError(f"{instance.name}: {self._name}: {lock.running} does not end")
         try:
-            where = nursery or hosted.attempt_nursery or hosted.launcher.nursery
-            hosted.launcher.start_soon(where, self._work, name=f"{hosted.name} {self._name}")
+            where = nursery or instance.attempt_nursery or instance.launcher.nursery
+            name = f"{instance.name} {self._name}"
+            instance.launcher.start_soon(where, self._work, name=name)
         except BaseException:
-            hosted.gate.leave()
+            lock.release()
             raise
-        limit = hosted.deadlines.deadlock + hosted.deadlines.terminate
+        limit = instance.deadlines.deadlock + instance.deadlines.terminate
         try:
             with trio.move_on_after(limit):
                 await self._done.wait()
         except trio.Cancelled:
             self._scope.cancel()
-            bound = trio.current_time() + hosted.deadlines.terminate
+            bound = trio.current_time() + instance.deadlines.terminate
             with trio.CancelScope(deadline=bound, shield=True):
                 await self._done.wait()
             raise
         if not self._done.is_set():
-            raise TimeoutError(f"{hosted.name}: {self._name} does not end")
+            raise TimeoutError(f"{instance.name}: {self._name} does not end")
         if self._error is not None:
             raise self._error
         return self._answer
 
     async def _work(self) -> None:
-        hosted = self.hosted
-        self._error = ResourceNotAvailable(f"{hosted.name} was terminated during {self._name}")
+        instance = self._instance
+        RUNNING_RESOURCE.set(instance)
+        # Stands if the task is cancelled, by the end of the attempt, before it has an answer.
+        self._error = ResourceNotAvailable(f"{instance.name} was terminated during {self._name}")
         try:
             with self._scope:
                 await trio.lowlevel.checkpoint_if_cancelled()
-                await self._bounded()
+                await self._call_bounded()
         except Exception as error:
             self._error = error
         finally:
-            hosted.gate.leave()
+            instance.entry_lock.release()
             self._done.set()
 
-    async def _bounded(self) -> None:
-        limit = self.hosted.deadlines.deadlock
+    async def _call_bounded(self) -> None:
+        limit = self._instance.deadlines.deadlock
         with trio.move_on_after(limit) as bound:
             self._answer = await self._fn(*self._args)
         if bound.cancelled_caught:
             raise TimeoutError(
-                f"{self.hosted.name}: {self._name} did not return within {limit:g} s"
+                f"{self._instance.name}: {self._name} did not return within {limit:g} s"
             )
         self._error = None

@@ -1,8 +1,8 @@
-"""A hosted resource: what the owner of a monitor may ask of it."""
+"""A hosted resource: what the users of a monitor, and a cluster, may ask of it."""
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import attrs
 import trio
@@ -16,12 +16,18 @@ from .._errors import (
 )
 from .._model.reports import FailureReason
 from .._model.states import ResourceState
-from .._util.waiting import Watched, wait_soft
-from .entry_call import Call
-from .instance import Instance
-from .phase import Phase
+from .._util.waiting import Watched, soft_deadline
+from .attempt import Phase
+from .entry_call import EntryCall
 
-_RS = ResourceState
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .._handler import ResourceHandler, ResourceType
+    from .._model.policy import Deadlines
+    from .._model.properties import Properties
+    from .._model.reports import FailureReport
+    from .instance import Instance
 
 
 @attrs.frozen(kw_only=True)
@@ -48,18 +54,102 @@ class ResourceStatistics:
 
 
 @final
-class HostedResource(Instance):
+class HostedResource:
     """A handler in a monitor: its lifecycle as mechanism, without any policy.
 
     Made by ``ResourceMonitor.host``. The methods that begin with ``begin_`` never
     block; their outcome is reported. ``online`` and ``offline`` also wait, for no
     longer than the soft deadline.
+
+    A cluster numbers the commands that it gives (``generation``). Each numbered command is
+    answered by a report that carries the number: a ``StateChange``, or ``CommandTaken`` if it
+    changed nothing or was refused.
     """
 
-    __slots__ = ()
+    __slots__ = ("_close_ended", "_closed", "_instance")
+
+    def __init__(self, instance: Instance, closed: Callable[[HostedResource], None]) -> None:
+        self._instance = instance
+        self._closed = closed
+        self._close_ended: trio.Event | None = None
 
     def __repr__(self) -> str:
         return f"<HostedResource {self.name!r} {self.state.value} epoch={self.epoch}>"
+
+    # --- what it is --------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in the monitor."""
+        return self._instance.name
+
+    @property
+    def instance(self) -> int:
+        """The number of this instance, as its reports carry it; never used again."""
+        return self._instance.instance
+
+    @property
+    def handler(self) -> ResourceHandler[Any]:
+        """The handler that the monitor has made for it."""
+        return self._instance.handler
+
+    @property
+    def type_info(self) -> ResourceType:
+        """What holds for all resources of the type."""
+        return self._instance.handler.type_info
+
+    @property
+    def properties_type(self) -> type[Properties]:
+        """The class of its properties."""
+        return self._instance.handler.properties_type
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """Its deadlines."""
+        return self._instance.deadlines
+
+    # --- how it is ---------------------------------------------------------------------
+
+    @property
+    def state(self) -> ResourceState:
+        """Its state."""
+        return self._instance.state
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way that will change the state by itself."""
+        return self._instance.is_settled
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether no attempt is left, not even one that is being cleaned up."""
+        return self._instance.attempt is None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no attempt can begin any more."""
+        return self._instance.is_closed
+
+    @property
+    def epoch(self) -> int:
+        """The number of the latest attempt; 0 before the first."""
+        return self._instance.epoch
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the latest attempt was terminated in vain and still runs."""
+        return self._instance.is_stuck
+
+    @property
+    def last_failure(self) -> FailureReport | None:
+        """The latest failure, if there was any."""
+        return self._instance.last_failure
+
+    @property
+    def properties(self) -> Properties:
+        """The properties in use, as they were read at the last online."""
+        properties: Properties = self._instance.handler.properties
+        return properties
 
     @property
     def value(self) -> Any:
@@ -68,84 +158,117 @@ class HostedResource(Instance):
         Raises:
             ResourceNotAvailable: it is not online.
         """
-        if self.state is not _RS.ONLINE:
+        if self.state is not ResourceState.ONLINE:
             raise ResourceNotAvailable(f"{self.name} is {self.state.value}, not online")
-        return self._value
+        return self._instance.value
 
     def statistics(self) -> ResourceStatistics:
-        """Figures about this resource; never blocks."""
-        counts = self.counts
+        """Get figures about this resource; never blocks."""
+        instance, counts = self._instance, self._instance.counts
         return ResourceStatistics(
-            state=self.state,
-            epoch=self.epoch,
+            state=instance.state,
+            epoch=instance.epoch,
             failures=counts.failures,
-            stuck=self.stuck,
+            stuck=instance.is_stuck,
             looks_alive_polls=counts.looks_alive,
             is_alive_calls=counts.is_alive,
             suspicions=counts.suspicions,
             inconclusive_calls=counts.inconclusive,
             last_probe_seconds=counts.probe_seconds,
-            running=self.gate.running,
+            running=instance.entry_lock.running,
         )
 
     # --- commands that do not wait -----------------------------------------------------
 
-    def begin_online(self) -> None:
+    def begin_online(self, generation: int | None = None, epoch: int | None = None) -> None:
         """Begin an attempt, or join the one that runs; one that is ending is followed.
+
+        Args:
+            generation: the number of the command, for a cluster; it is answered by a report
+                and never refused by an error. By default it has none.
+            epoch: with a number: which attempt is meant. A new one is begun under the next
+                epoch, and only if the one before has ended. With the epoch of the latest
+                attempt the command only confirms it: if it is over by then, the answer says
+                so and nothing is begun. A monitor never follows a failure by itself: it would
+                restart a provider before its dependents are down.
 
         Raises:
             InvalidStateError: the resource is closed or has not been opened.
             ResourceStuck: the last attempt was terminated and has still not ended.
         """
-        if self.closed or self.state is _RS.INITIALIZING:
-            raise InvalidStateError(f"{self.name} is not open")
-        if self.stuck:
-            raise ResourceStuck(
-                f"{self.name}: attempt {self.epoch} was terminated and has not ended",
-                self._task_tree(),
-            )
-        attempt = self._attempt
-        if attempt is None:
-            self._launch()
-        elif attempt.is_finished or attempt.stop_asked:
-            self._next = _RS.ONLINE
+        instance = self._instance
+        instance.take_command(generation)
+        if generation is None:
+            instance.raise_if_not_ready()
+            attempt = instance.attempt
+            if attempt is None:
+                instance.launch(instance.epoch + 1)
+            elif attempt.is_finished or attempt.stop_asked:
+                instance.following = ResourceState.ONLINE
+            return
+        is_new = epoch is not None and epoch > instance.epoch
+        if is_new and instance.attempt is None and not instance.is_closed:
+            instance.launch(epoch or 0)
+        else:
+            instance.answer_command()
 
-    def begin_offline(self) -> None:
-        """Begin to go offline; an attempt that is still coming online is terminated."""
-        attempt = self._attempt
-        self._next = None
+    def begin_offline(self, generation: int | None = None) -> None:
+        """Begin to go offline; an attempt that is still coming online is terminated.
+
+        Args:
+            generation: the number of the command, for a cluster. By default it has none.
+        """
+        instance = self._instance
+        instance.take_command(generation)
+        attempt, before = instance.attempt, instance.state
+        instance.following = None
         if attempt is None or attempt.is_finished:
-            self._rest_offline(attempt)
+            instance.rest_offline()
         elif attempt.phase is Phase.UP:
             if not attempt.stop_asked:
-                self.polling.forget(attempt)
-                self._set_state(_RS.OFFLINE_PENDING)
-                self.lanes.pending.arm(attempt)
-                attempt.stop()
+                instance.stop(attempt)
         elif not attempt.stop_asked:
             attempt.terminate()
+        if generation is not None and instance.state is before:
+            instance.answer_command()
 
-    def begin_terminate(self) -> None:
-        """Cancel the attempt, if there is one; ``terminate`` joins it as well."""
-        self._next = None
-        attempt = self._attempt
+    def begin_terminate(self, generation: int | None = None) -> None:
+        """Cancel the attempt, if there is one; ``terminate`` joins it as well.
+
+        Args:
+            generation: the number of the command, for a cluster. By default it has none.
+        """
+        instance = self._instance
+        instance.take_command(generation)
+        attempt, before = instance.attempt, instance.state
+        instance.following = None
         if attempt is None or attempt.is_finished:
-            self._rest_offline(attempt)
+            instance.rest_offline()
         else:
             attempt.terminate()
+        if generation is not None and instance.state is before:
+            instance.answer_command()
 
-    def fail(self, detail: str = "") -> None:
+    def fail(self, detail: str = "", *, epoch: int | None = None) -> None:
         """Let the resource fail, as if it had failed by itself.
 
         Args:
             detail: why, in words for people.
+            epoch: which attempt is meant; another one is left alone, and so is one that is
+                over. By default the one that runs.
 
         Raises:
-            InvalidStateError: it is neither online nor pending.
+            InvalidStateError: no epoch is given, and it is neither online nor pending.
         """
-        attempt = self._attempt
-        if attempt is None or not attempt.fail(FailureReason.REQUESTED, detail):
-            raise InvalidStateError(f"{self.name} is {self.state.value}; it can not fail now")
+        instance = self._instance
+        instance.take_command(None)
+        attempt = instance.attempt
+        meant = attempt if attempt is None or epoch in (None, attempt.epoch) else None
+        if meant is not None and meant.fail(FailureReason.REQUESTED, detail):
+            # Reported at once, and not by the consumer of the failure channel.
+            instance.take_command(None)
+        elif epoch is None:
+            raise InvalidStateError(f"{self.name} is {self.state.value}; it cannot fail now")
 
     def set_maintenance(self, maintenance: bool) -> None:
         """Ignore reported failures and bad answers of checks, or no longer.
@@ -156,18 +279,33 @@ class HostedResource(Instance):
         Args:
             maintenance: whether to ignore them.
         """
-        self.maintenance = maintenance
-        attempt = self._attempt
-        if not maintenance and attempt is not None and attempt.phase is Phase.UP:
-            attempt.leave_maintenance()
+        instance = self._instance
+        instance.maintenance = maintenance
+        attempt = instance.attempt
+        if maintenance or attempt is None or attempt.phase is not Phase.UP:
+            return
+        signal, attempt.signal = attempt.signal, None
+        if signal is None:
+            instance.probe(attempt).request()
+        else:
+            attempt.report_failure(signal)
+
+    def store_properties(self, stored: Mapping[str, Any]) -> None:
+        """Keep properties for the next online; they have been checked before.
+
+        Args:
+            stored: what is set, by name; the type's defaults stand below.
+        """
+        self._instance.store_properties(stored)
 
     # --- commands that wait ------------------------------------------------------------
 
     async def online(self) -> ResourceState:
         """Bring the resource online, and wait for that no longer than the soft deadline.
 
-        The attempt belongs to the monitor: cancelling the caller ends its waiting and
-        nothing else.
+        The wait is a cancel scope with the soft deadline around it. If the attempt is still
+        pending then, its worker task goes on: it belongs to the monitor, so cancelling the
+        caller ends its waiting and nothing else.
 
         Returns:
             ``ONLINE``, or ``ONLINE_PENDING`` if it is still at it.
@@ -179,11 +317,11 @@ class HostedResource(Instance):
         """
         self.begin_online()
         await self._settle()
-        if self.state is _RS.ONLINE:
+        if self.state is ResourceState.ONLINE:
             return self.state
         if not self.is_settled:
-            return _RS.ONLINE_PENDING
-        if self.state is _RS.FAILED and self.last_failure is not None:
+            return ResourceState.ONLINE_PENDING
+        if self.state is ResourceState.FAILED and self.last_failure is not None:
             raise OnlineFailed(f"{self.name}: {self.last_failure}") from self.last_failure.error
         raise OnlineFailed(f"{self.name} was taken offline while it was coming online")
 
@@ -202,10 +340,10 @@ class HostedResource(Instance):
         self.begin_offline()
         await self._settle()
         if self.stuck:
-            raise ResourceStuck(f"{self.name} does not end", self._task_tree())
+            raise self._describe_stuck()
         if not self.is_settled:
-            return _RS.OFFLINE_PENDING
-        if self.state is _RS.FAILED and self.last_failure is not None:
+            return ResourceState.OFFLINE_PENDING
+        if self.state is ResourceState.FAILED and self.last_failure is not None:
             raise OfflineFailed(f"{self.name}: {self.last_failure}") from self.last_failure.error
         return self.state
 
@@ -220,20 +358,20 @@ class HostedResource(Instance):
         Raises:
             ResourceStuck: the attempt did not end within these bounds.
         """
-        attempt = self._attempt
+        attempt = self._instance.attempt
         self.begin_terminate()
         if attempt is None:
             await trio.lowlevel.checkpoint()
             return
         if attempt.is_current_task_within():
             return
-        # The bound is the terminate lane's: it wakes the waiters of a stuck attempt.
+        # The bound is that of the terminate timers: they wake the joiners of a stuck attempt.
         with trio.CancelScope(shield=True):  # noqa: ASYNC912
             while not (attempt.phase is Phase.ENDED or self.stuck):
                 await attempt.wait_ended()
         await trio.lowlevel.checkpoint_if_cancelled()
         if attempt.phase is not Phase.ENDED:
-            raise ResourceStuck(f"{self.name} does not end", self._task_tree())
+            raise self._describe_stuck()
 
     async def wait_state(self, *states: ResourceState, held_for: float = 0.0) -> ResourceState:
         """Wait until the resource is in one of the states.
@@ -241,10 +379,37 @@ class HostedResource(Instance):
         Args:
             states: the states to wait for.
             held_for: for how many seconds it must have been so without a change.
+
+        Returns:
+            The state; it may have changed again since.
         """
-        if self._watched is None:
-            self._watched = Watched(self.state)
-        return await self._watched.wait(*states, held_for=held_for)
+        instance = self._instance
+        if instance.watched is None:
+            instance.watched = Watched(instance.state)
+        return await instance.watched.wait(*states, held_for=held_for)
+
+    async def apply_properties(self) -> bool:
+        """Put the stored properties into use while the resource is online.
+
+        All that changed must be dynamic. There is no checkpoint after they were applied, so
+        cancellation never hides that they were.
+
+        Returns:
+            Whether they are in use; False if the resource is not online any more, or if the
+            handler raised when it was told of them: it has failed then.
+        """
+        await trio.lowlevel.checkpoint()
+        instance = self._instance
+        attempt = instance.attempt
+        if attempt is None or not attempt.is_watched:
+            return False
+        try:
+            instance.apply_properties()
+        except Exception as error:
+            # As for every other entry point: the resource has failed, and nothing else.
+            attempt.fail(FailureReason.REQUESTED, f"properties_changed raised {error!r}")
+            return False
+        return True
 
     async def control(self, code: str, argument: Any = None) -> Any:
         """Send a control code to the handler; it waits for its turn.
@@ -264,21 +429,17 @@ class HostedResource(Instance):
             TimeoutError: it took longer than the deadlock deadline.
             Exception: what the handler raised.
         """
-        if self.closed:
+        instance = self._instance
+        if instance.is_closed:
             raise InvalidStateError(f"{self.name} is closed")
-        return await Call(self, "control", self.handler.control, (code, argument)).run()
-
-    async def open(self) -> None:
-        """Open the handler; once, before anything else."""
-        await Call(self, "open", self.handler.open, ()).run()
-        self._set_state(_RS.OFFLINE)
+        return await EntryCall(instance, "control", self.handler.control, (code, argument)).run()
 
     async def close(self, nursery: trio.Nursery | None = None) -> None:
-        """Terminate what runs, and close the handler; once, last.
+        """Terminate what runs, close the handler and forget the resource; once, last.
 
         Once begun it is shielded, and bounded by the terminate deadline and the deadlock
-        deadline: a clean-up is not left half done. No attempt begins from the first moment on. Who
-        comes second waits for the one who came first.
+        deadline: a clean-up is not left half done. No attempt begins from the first moment on.
+        A second caller waits for the first.
 
         Args:
             nursery: where to run the handler's ``close``; by default in the monitor's.
@@ -289,25 +450,28 @@ class HostedResource(Instance):
             TimeoutError: ``close`` got no turn, or took longer than the deadlock deadline.
             Exception: what the handler raised.
         """
-        if self._attempt is not None and self._attempt.is_current_task_within():
-            raise InvalidStateError(f"{self.name} can not be closed by a task of its own")
+        instance = self._instance
+        if instance.is_current_task_within():
+            raise InvalidStateError(f"{self.name} cannot be closed by a task of its own")
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):
             if self._close_ended is not None:
                 await self._close_ended.wait()
                 return
             ended = self._close_ended = trio.Event()
-            self.set_closed(True)
+            instance.is_closed = True
             try:
                 await self.terminate()
-                await Call(self, "close", self.handler.close, ()).run(
+                await EntryCall(instance, "close", self.handler.close, ()).run(
                     nursery, turn=self.deadlines.deadlock
                 )
             except ResourceStuck:
-                self.set_closed(False)
+                instance.is_closed = False
                 self._close_ended = None
                 raise
             finally:
+                if instance.is_closed:
+                    self._closed(self)
                 ended.set()
 
     async def _settle(self) -> None:
@@ -315,4 +479,8 @@ class HostedResource(Instance):
         if self.is_settled:
             await trio.lowlevel.checkpoint()
             return
-        await wait_soft(self._waiters, self.lanes.soft)
+        with trio.CancelScope(deadline=soft_deadline(self.deadlines.soft)):  # noqa: ASYNC912
+            await self._instance.wait_settled()
+
+    def _describe_stuck(self) -> ResourceStuck:
+        return ResourceStuck(f"{self.name} does not end", self._instance.task_tree())

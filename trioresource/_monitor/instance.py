@@ -1,16 +1,22 @@
-"""One hosted instance as its attempts see it: state, timers, reports."""
+"""One handler in a monitor, and what becomes of its attempts: state, timers, reports.
+
+Attempts, timers and the consumer of the failure channel call it. What the users of a monitor
+may ask for is ``HostedResource``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, final
 
-import attrs
 import trio
 
+from .._errors import InvalidStateError, ResourceStuck
 from .._model.properties import Properties, read_properties
 from .._model.reports import (
     AttemptEnded,
     AttemptStuck,
+    CommandTaken,
     FailureReason,
     FailureReport,
     ProbeInconclusive,
@@ -20,78 +26,56 @@ from .._model.reports import (
 )
 from .._model.states import ResourceState
 from .._util.task_tree import format_task_tree
-from .._util.timers import TimerQueue
-from .._util.waiting import SoftWait
-from .attempt import Attempt
+from .attempt import Attempt, AttemptTimers, Counts, NoticedFailure, Phase, RunningProbe
 from .entry_lock import EntryPointLock
-from .phase import Phase
-from .probe import Probe
+from .failures import FailureChannel, look_into
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .._handler import ResourceHandler, ResourceType
+    from .._handler import ResourceHandler
     from .._model.policy import Deadlines
     from .._util.waiting import Watched
-    from .launcher import TaskLauncher
+    from .launcher import ReportSink, TaskLauncher
     from .polling import Polling
 
-_RS = ResourceState
-
-# Why a resource is offline that did not go offline in good order.
 _TERMINATED: Final = "terminated"
+"""Why a resource is offline that did not go offline in good order."""
+
+# Numbers all instances of this process, so that a report of one is never taken for another's.
+_NUMBERS = count(1)
 
 
-@attrs.frozen
-class DeadlineTimers:
-    """The timers of all resources with the same deadlines."""
-
-    soft: TimerQueue[SoftWait]
-    pending: TimerQueue[Attempt]
-    terminate: TimerQueue[Attempt]
-    deadlock: TimerQueue[Probe]
-
-
-@attrs.define
-class Counts:
-    """What has been counted for one resource since it was hosted."""
-
-    looks_alive: int = 0
-    is_alive: int = 0
-    suspicions: int = 0
-    inconclusive: int = 0
-    failures: int = 0
-    probe_seconds: float = 0.0
-
-
+@final
 class Instance:
-    """A handler in a monitor, and what becomes of its attempts.
-
-    ``HostedResource`` adds what its users may ask for.
-    """
+    """A handler in a monitor, and what becomes of its attempts."""
 
     __slots__ = (
-        "_attempt",
-        "_close_ended",
-        "_next",
+        "_settled",
         "_stored",
-        "_value",
-        "_waiters",
-        "_watched",
-        "closed",
+        "_stored_in_use",
+        "attempt",
         "counts",
         "deadlines",
+        "entry_lock",
         "epoch",
-        "gate",
+        "failures",
+        "following",
+        "generation",
         "handler",
-        "lanes",
+        "instance",
+        "is_closed",
+        "is_stuck",
         "last_failure",
         "launcher",
         "maintenance",
         "name",
         "polling",
+        "sink",
         "state",
-        "stuck",
+        "timers",
+        "value",
+        "watched",
     )
 
     def __init__(
@@ -100,66 +84,146 @@ class Instance:
         handler: ResourceHandler[Any],
         stored: Mapping[str, Any],
         *,
-        home: TaskLauncher,
+        launcher: TaskLauncher,
+        sink: ReportSink,
+        failures: FailureChannel,
         deadlines: Deadlines,
-        lanes: DeadlineTimers,
+        timers: AttemptTimers,
         polling: Polling,
     ) -> None:
         self.name: str = name
+        self.instance: int = next(_NUMBERS)
         self.handler: ResourceHandler[Any] = handler
-        self.launcher: TaskLauncher = home
+        self.launcher: TaskLauncher = launcher
+        self.sink: ReportSink = sink
+        self.failures: FailureChannel = failures
         self.deadlines: Deadlines = deadlines
-        self.lanes: DeadlineTimers = lanes
+        self.timers: AttemptTimers = timers
         self.polling: Polling = polling
-        self.gate: EntryPointLock = EntryPointLock()
+        self.entry_lock: EntryPointLock = EntryPointLock()
         self.counts: Counts = Counts()
-        self.state: ResourceState = _RS.INITIALIZING
+        self.state: ResourceState = ResourceState.INITIALIZING
         self.epoch: int = 0
+        self.generation: int = 0
+        """The number of the latest command that was taken; 0 while none had a number."""
+        self.value: object = None
         self.last_failure: FailureReport | None = None
-        self.stuck: bool = False
-        self.closed: bool = False
+        self.is_stuck: bool = False
+        self.is_closed: bool = False
         self.maintenance: bool = False
+        self.attempt: Attempt | None = None
+        self.following: ResourceState | None = None
+        """ONLINE or OFFLINE: the command that waits for the end of the attempt."""
+        self.watched: Watched[ResourceState] | None = None
         self._stored = stored
-        self._value: object = None
-        self._attempt: Attempt | None = None
-        # The command that waits for the end of the attempt: ONLINE or OFFLINE.
-        self._next: ResourceState | None = None
-        self._waiters: list[SoftWait] = []
-        self._watched: Watched[ResourceState] | None = None
-        self._close_ended: trio.Event | None = None
-
-    @property
-    def type_info(self) -> ResourceType:
-        """What holds for all resources of the type."""
-        return self.handler.type_info
-
-    @property
-    def properties(self) -> Properties:
-        """The properties in use, as they were read at the last online."""
-        properties: Properties = self.handler.properties
-        return properties
+        self._stored_in_use = stored
+        self._settled: trio.Event | None = None
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under way that will change the state by itself."""
-        return self._next is None and not self.state.is_pending
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether no attempt is left, not even one that is being cleaned up."""
-        return self._attempt is None
+        return self.following is None and not self.state.is_pending
 
     @property
     def attempt_nursery(self) -> trio.Nursery | None:
         """The nursery of the attempt that is online, for what is to end with it."""
-        attempt = self._attempt
+        attempt = self.attempt
         if attempt is None or attempt.is_finished or attempt.phase is not Phase.UP:
             return None
         return attempt.nursery
 
-    def set_closed(self, closed: bool) -> None:
-        """Let no further attempt begin, or take that back."""
-        self.closed = closed
+    def is_current_task_within(self) -> bool:
+        """Whether the current task belongs to the attempt that runs, so it cannot join it."""
+        return self.attempt is not None and self.attempt.is_current_task_within()
+
+    async def wait_settled(self) -> None:
+        """Wait until settled, however long that takes."""
+        while not self.is_settled:
+            if self._settled is None:
+                self._settled = trio.Event()
+            await self._settled.wait()
+
+    def task_tree(self) -> str:
+        """Describe the tasks of the attempt, with the line each one stands at."""
+        attempt = self.attempt
+        if attempt is None or attempt.task is None:
+            return ""
+        return format_task_tree(attempt.task)
+
+    # --- commands ----------------------------------------------------------------------
+
+    def take_command(self, generation: int | None) -> None:
+        """Begin to carry out a command.
+
+        What was noticed before it is reported first, so that the answer knows of it.
+
+        Args:
+            generation: its number, if it has one; then it will be answered.
+        """
+        if self.attempt is not None and self.attempt.is_noticed:
+            look_into(self.attempt)
+        if generation is not None:
+            self.generation = generation
+
+    def answer_command(self) -> None:
+        """Tell the full status: the command that was taken has changed nothing."""
+        self.sink.send(
+            CommandTaken(
+                self.name,
+                self.epoch,
+                self.state,
+                self.attempt is None,
+                self.is_settled,
+                self.is_stuck,
+                trio.current_time(),
+                generation=self.generation,
+                instance=self.instance,
+            )
+        )
+
+    def launch(self, epoch: int) -> None:
+        """Begin an attempt; there is none."""
+        self.epoch = epoch
+        self._stored_in_use = self._stored
+        attempt = self.attempt = Attempt(self, epoch)
+        self._set_state(ResourceState.ONLINE_PENDING)
+        self.timers.pending.arm(attempt)
+        self.launcher.launch(attempt.run, name=f"{self.name}#{epoch}")
+
+    def raise_if_not_ready(self) -> None:
+        """Refuse an attempt where none may begin.
+
+        Raises:
+            InvalidStateError: the resource is closed or has not been opened.
+            ResourceStuck: the last attempt was terminated and has still not ended.
+        """
+        if self.is_closed or self.state is ResourceState.INITIALIZING:
+            raise InvalidStateError(f"{self.name} is not open")
+        if self.is_stuck:
+            raise ResourceStuck(
+                f"{self.name}: attempt {self.epoch} was terminated and has not ended",
+                self.task_tree(),
+            )
+
+    def stop(self, attempt: Attempt) -> None:
+        """Begin to go offline in good order; the attempt is online."""
+        self.polling.forget(attempt)
+        self._set_state(ResourceState.OFFLINE_PENDING)
+        self.timers.pending.arm(attempt)
+        attempt.stop()
+
+    def rest_offline(self) -> None:
+        """Let a failed resource be offline, as soon as its attempt has ended."""
+        if self.state is not ResourceState.FAILED:
+            return
+        if self.attempt is None:
+            self._set_state(ResourceState.OFFLINE)
+        else:
+            self.following = ResourceState.OFFLINE
+
+    def opened(self) -> None:
+        """Note that the handler's ``open`` has returned."""
+        self._set_state(ResourceState.OFFLINE)
 
     # --- properties --------------------------------------------------------------------
 
@@ -168,60 +232,138 @@ class Instance:
         self._stored = stored
 
     def read_properties(self) -> None:
-        """Read what is stored into the parameter block that is in use from now on.
+        """Read the parameter block that is in use from now on: what was stored at the launch.
 
         Raises:
-            PropertyError: they are not valid.
+            PropertyError: what is stored is not valid.
         """
         self.handler.properties = self._read()
 
     def apply_properties(self) -> None:
-        """Put what is stored into use while online; all that changed is dynamic."""
+        """Put what is stored into use while online; all that changed is dynamic.
+
+        Raises:
+            Exception: what the handler's ``properties_changed`` raised.
+        """
         previous = self.handler.properties
+        self._stored_in_use = self._stored
         self.handler.properties = self._read()
-        self.launcher.call(self.handler.properties_changed, previous)
+        self.launcher.call_hook(self, self.handler.properties_changed, previous)
 
     def _read(self) -> Properties:
         handler = self.handler
         return read_properties(
             handler.properties_type,
             handler.type_info.property_defaults,
-            self._stored,
+            self._stored_in_use,
             owner=self.name,
         )
 
     # --- what attempts tell ------------------------------------------------------------
 
+    def probe(self, attempt: Attempt) -> RunningProbe:
+        """Get the probe of an attempt, made when it is first needed."""
+        if attempt.probe is None:
+            attempt.probe = self.polling.make_probe(attempt)
+        return attempt.probe
+
+    def notice(self, attempt: Attempt) -> None:
+        """Ring the failure channel: a slot of the attempt was filled."""
+        self.failures.ring(attempt)
+
+    def failure_source_announced(self, attempt: Attempt) -> None:
+        """Stop polling ``looks_alive``: the attempt has a failure source of its own."""
+        self.polling.rely_on_source(attempt)
+
+    def progress_reported(self, attempt: Attempt, message: str, fraction: float | None) -> None:
+        """Report that a pending attempt is getting on."""
+        self.sink.send_if_room(
+            Progress(
+                self.name,
+                attempt.epoch,
+                message,
+                fraction,
+                trio.current_time(),
+                generation=self.generation,
+                instance=self.instance,
+            )
+        )
+
     def attempt_online(self, attempt: Attempt, value: object) -> None:
-        """``online`` returned."""
-        self.lanes.pending.disarm(attempt)
-        self._value = value
-        self._set_state(_RS.ONLINE)
+        """Take note that ``online`` returned."""
+        self.timers.pending.disarm(attempt)
+        self.value = value
+        self._set_state(ResourceState.ONLINE)
         self.polling.watch(attempt)
 
-    def attempt_over(self, attempt: Attempt) -> None:
-        """The attempt is being terminated by command."""
+    def attempt_cut_short(self, attempt: Attempt) -> None:
+        """Take note that the attempt is being terminated, and has not failed."""
         self._going_down(attempt)
-        if self.state is not _RS.OFFLINE_PENDING:
-            self._set_state(_RS.OFFLINE_PENDING, _TERMINATED)
+        if self.state is not ResourceState.OFFLINE_PENDING:
+            self._set_state(ResourceState.OFFLINE_PENDING, _TERMINATED)
 
-    def attempt_failed(
-        self, attempt: Attempt, reason: FailureReason, detail: str, error: BaseException | None
-    ) -> None:
-        """The attempt has failed and is about to be terminated."""
-        self._going_down(attempt)
-        self._report_failure(attempt, reason, detail, error)
+    def attempt_leaving(self, attempt: Attempt) -> None:
+        """Take note that what was entered is being left, by command or not."""
+        self.timers.pending.disarm(attempt)
+        self.polling.forget(attempt)
+        self.timers.terminate.arm(attempt)
+
+    def monitor_crashes(self) -> None:
+        """Report that the monitor goes down."""
+        self.sink.send_closing()
+
+    def attempt_failed(self, attempt: Attempt, failure: NoticedFailure) -> None:
+        """Report that the attempt has failed."""
+        if attempt.phase is not Phase.ENDED and not self.is_stuck:
+            self._going_down(attempt)
+        self.value = None
+        self.counts.failures += 1
+        report = self.last_failure = FailureReport(
+            self.name,
+            attempt.epoch,
+            failure.reason,
+            failure.detail,
+            trio.current_time(),
+            failure.error,
+            generation=self.generation,
+            instance=self.instance,
+        )
+        self._set_state(ResourceState.FAILED, str(report))
+        self.sink.send(report)
+
+    def probe_inconclusive(self, attempt: Attempt, error: Exception) -> None:
+        """Report that ``is_alive`` could not answer."""
+        self.counts.inconclusive += 1
+        self.sink.send_if_room(
+            ProbeInconclusive(
+                self.name,
+                attempt.epoch,
+                error,
+                trio.current_time(),
+                generation=self.generation,
+                instance=self.instance,
+            )
+        )
 
     def attempt_stuck(self, attempt: Attempt) -> None:
-        """The attempt has not ended within its bound."""
-        self.stuck = True
-        self._next = None
-        tree = self._task_tree()
+        """Report that the attempt has not ended within its bound."""
+        self.is_stuck = True
+        self.following = None
+        tree = self.task_tree()
         if not attempt.failed:
-            attempt.failed = True
             detail = f"attempt {attempt.epoch} did not end within {self.deadlines.terminate:g} s"
-            self._report_failure(attempt, FailureReason.STUCK, detail, None)
-        self.launcher.send(AttemptStuck(self.name, attempt.epoch, tree, trio.current_time()))
+            attempt.note_failure(FailureReason.STUCK, detail)
+        look_into(attempt)
+        self.sink.send(
+            AttemptStuck(
+                self.name,
+                attempt.epoch,
+                tree,
+                trio.current_time(),
+                generation=self.generation,
+                instance=self.instance,
+            )
+        )
         self.handler.log.error("attempt %d is stuck:\n%s", attempt.epoch, tree)
         attempt.wake_joiners()
         self._wake()
@@ -229,117 +371,79 @@ class Instance:
     def cleanup_failed(
         self, attempt: Attempt, reason: FailureReason, error: Exception | None
     ) -> None:
-        """Something went wrong after the attempt was over."""
+        """Take note of an error that came after the attempt was over."""
         detail = "" if error is None else describe_error(error)
         if attempt.failed:
             self.handler.log.warning("%s: %s", reason.value, detail, exc_info=error)
-            return
-        attempt.failed = True
-        self._report_failure(attempt, reason, detail, error)
+        else:
+            attempt.note_failure(reason, detail, error)
 
     def attempt_ended(self, attempt: Attempt) -> None:
-        """Nothing of the attempt is left."""
-        self.lanes.pending.disarm(attempt)
-        self.lanes.terminate.disarm(attempt)
+        """Report that nothing of the attempt is left."""
+        look_into(attempt)
+        self.timers.pending.disarm(attempt)
+        self.timers.terminate.disarm(attempt)
         self.polling.forget(attempt)
-        self._attempt = None
-        self.stuck = False
+        self.attempt = None
+        self.is_stuck = False
         if attempt.failed:
-            self.launcher.send(AttemptEnded(self.name, attempt.epoch, trio.current_time()))
+            self.sink.send(
+                AttemptEnded(
+                    self.name,
+                    attempt.epoch,
+                    trio.current_time(),
+                    generation=self.generation,
+                    instance=self.instance,
+                )
+            )
         else:
-            self._value = None
-            self._set_state(_RS.OFFLINE, "" if attempt.orderly else _TERMINATED)
-        command, self._next = self._next, None
-        if command is _RS.ONLINE:
-            self._launch()
-        elif command is _RS.OFFLINE:
-            self._rest_offline(None)
-
-    def leaving(self, attempt: Attempt) -> None:
-        """``offline`` is done; what was entered is being left, in bounded time."""
-        self.lanes.pending.disarm(attempt)
-        self.lanes.terminate.arm(attempt)
-
-    def unexpected_exit(self, attempt: Attempt) -> None:
-        """What was entered is being left unasked: no more polls, and in bounded time."""
-        self.polling.forget(attempt)
-        self.lanes.terminate.arm(attempt)
-
-    def report_progress(self, epoch: int, message: str, fraction: float | None) -> None:
-        """A pending attempt is getting on."""
-        self.launcher.send_if_room(
-            Progress(self.name, epoch, message, fraction, trio.current_time())
-        )
-
-    def probe_inconclusive(self, attempt: Attempt, error: Exception) -> None:
-        """``is_alive`` raised."""
-        self.counts.inconclusive += 1
-        self.launcher.send_if_room(
-            ProbeInconclusive(self.name, attempt.epoch, error, trio.current_time())
-        )
+            self.value = None
+            self._set_state(ResourceState.OFFLINE, "" if attempt.is_orderly else _TERMINATED)
+        command, self.following = self.following, None
+        if command is ResourceState.ONLINE:
+            self.launch(self.epoch + 1)
+        elif command is ResourceState.OFFLINE:
+            self.rest_offline()
 
     def pending_overrun(self, attempt: Attempt) -> None:
-        """No progress within the pending deadline."""
+        """Let an attempt fail that has reported no progress within the pending deadline."""
         going_off = attempt.stop_asked
         reason = FailureReason.OFFLINE_TIMEOUT if going_off else FailureReason.ONLINE_TIMEOUT
         attempt.fail(reason, f"for {self.deadlines.progress_gap:g} s")
 
     def blocked_the_loop(self, detail: str) -> None:
-        """A handler's code kept the event loop from turning."""
-        if self._attempt is not None:
-            self._attempt.fail(FailureReason.LOOP_BLOCKED, detail)
+        """Let the attempt fail: code of the handler kept the event loop from turning."""
+        if self.attempt is not None:
+            self.attempt.fail(FailureReason.LOOP_BLOCKED, detail)
 
     # --- inside ------------------------------------------------------------------------
 
-    def _launch(self) -> None:
-        self.epoch += 1
-        attempt = self._attempt = Attempt(self, self.epoch)
-        self._set_state(_RS.ONLINE_PENDING)
-        self.lanes.pending.arm(attempt)
-        self.launcher.launch(attempt.run, name=f"{self.name}#{self.epoch}")
-
     def _going_down(self, attempt: Attempt) -> None:
-        self.lanes.pending.disarm(attempt)
+        self.timers.pending.disarm(attempt)
         self.polling.forget(attempt)
-        self.lanes.terminate.arm(attempt)
-        self._value = None
-
-    def _report_failure(
-        self, attempt: Attempt, reason: FailureReason, detail: str, error: BaseException | None
-    ) -> None:
-        failure = FailureReport(
-            self.name, attempt.epoch, reason, detail, trio.current_time(), error
-        )
-        self.last_failure = failure
-        self.counts.failures += 1
-        self._set_state(_RS.FAILED, str(failure))
-        self.launcher.send(failure)
-
-    def _rest_offline(self, attempt: Attempt | None) -> None:
-        """A failed resource that is told to be offline is so once its attempt has ended."""
-        if self.state is not _RS.FAILED:
-            return
-        if attempt is None:
-            self._set_state(_RS.OFFLINE)
-        else:
-            self._next = _RS.OFFLINE
+        self.timers.terminate.arm(attempt)
+        self.value = None
 
     def _set_state(self, new: ResourceState, detail: str = "") -> None:
         old, self.state = self.state, new
-        self.launcher.send(
-            StateChange(self.name, self.epoch, old, new, trio.current_time(), detail)
+        self.sink.send(
+            StateChange(
+                self.name,
+                self.epoch,
+                old,
+                new,
+                trio.current_time(),
+                detail,
+                value=self.value if new is ResourceState.ONLINE else None,
+                generation=self.generation,
+                instance=self.instance,
+            )
         )
-        if self._watched is not None:
-            self._watched.set(new)
+        if self.watched is not None:
+            self.watched.set(new)
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiters and self.is_settled:
-            for waiter in self._waiters:
-                waiter.wake()
-
-    def _task_tree(self) -> str:
-        attempt = self._attempt
-        if attempt is None or attempt.task is None:
-            return ""
-        return format_task_tree(attempt.task)
+        if self._settled is not None and self.is_settled:
+            self._settled.set()
+            self._settled = None

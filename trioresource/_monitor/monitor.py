@@ -13,48 +13,62 @@ from .._model.policy import DEFAULT_POLL_INTERVALS, Deadlines, PollIntervals
 from .._model.properties import read_properties
 from .._model.reports import describe_error
 from .._util.nurseries import open_shielded_nursery, ungrouped
-from .._util.timers import KeyT, Timers
+from .._util.timers import Timers
+from .attempt import AttemptTimers
+from .entry_call import EntryCall
+from .failures import FailureChannel
 from .hosted import HostedResource
-from .instance import DeadlineTimers
-from .launcher import TaskLauncher
+from .instance import Instance
+from .launcher import ReportSink, TaskLauncher
 from .polling import Polling
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from .._handler import HandlerFactory
     from .._model.reports import Report
-    from .._util.timers import TimerQueue
-    from .._util.waiting import SoftWait
     from .attempt import Attempt
-    from .probe import Probe
 
 
 @final
 class ResourceMonitor:
     """Hosts resources in one nursery and reports what happens to them.
 
-    Made by ``open_monitor``. It never restarts anything: who listens on ``reports``
-    decides.
+    Made by ``open_monitor``. It never restarts anything: the consumer of its reports decides.
     """
 
     def __init__(
-        self, home: TaskLauncher, clock: Timers, reports: trio.MemoryReceiveChannel[Report]
-    ):
-        self.reports = reports
-        """Everything that happens, in order; it ends with the monitor. What was reported until
-        then can still be received afterwards, so the monitor does not close this end: that is
-        for whoever receives, when done with it (``with monitor.reports:``). What has not been
-        received by then is lost, which harms nobody else. Unless it is closed, ``no_leaks()``
-        finds it open."""
-        self._home = home
-        self._clock = clock
+        self,
+        launcher: TaskLauncher,
+        sink: ReportSink,
+        failures: FailureChannel,
+        timers: Timers,
+        reports: trio.MemoryReceiveChannel[Report] | None,
+    ) -> None:
+        self._reports = reports
+        self._launcher = launcher
+        self._sink = sink
+        self._failures = failures
+        self._timers = timers
         self._hosted: dict[str, HostedResource] = {}
-        self._lanes: dict[Deadlines, DeadlineTimers] = {}
+        self._attempt_timers: dict[Deadlines, AttemptTimers] = {}
         self._polling: dict[PollIntervals, Polling] = {}
-        self._closing = False
+        self._is_closing = False
+
+    @property
+    def reports(self) -> trio.MemoryReceiveChannel[Report]:
+        """Everything that happens, in order.
+
+        It ends when the monitor closes; buffered reports can still be received. The receiver must close it (``with monitor.reports:``).
+
+        Raises:
+            InvalidStateError: the reports go to the owner of the monitor.
+        """
+        if self._reports is None:
+            raise InvalidStateError("the reports of this monitor go to its owner")
+        return self._reports
 
     @property
     def resources(self) -> Mapping[str, HostedResource]:
@@ -88,37 +102,39 @@ class ResourceMonitor:
             TimeoutError: ``open`` took longer than the deadlock deadline.
             Exception: what ``open`` raised; nothing is hosted then.
         """
-        if self._closing:
+        if self._is_closing:
             raise InvalidStateError("the monitor is closing")
         if name in self._hosted:
             raise InvalidStateError(f"there is a resource named {name!r} already")
-        instance = handler()
-        info = instance.type_info
+        made = handler()
+        info = made.type_info
         stored = dict(properties or {})
-        instance.name = name
-        instance.properties = read_properties(
-            instance.properties_type, info.property_defaults, stored, owner=name
+        made.name = name
+        made.properties = read_properties(
+            made.properties_type, info.property_defaults, stored, owner=name
         )
         deadlines = deadlines or info.deadlines
-        hosted = HostedResource(
+        instance = Instance(
             name,
-            instance,
+            made,
             stored,
-            home=self._home,
+            launcher=self._launcher,
+            sink=self._sink,
+            failures=self._failures,
             deadlines=deadlines,
-            lanes=self._lanes_for(deadlines),
+            timers=self._timers_for(deadlines),
             polling=self._polling_for((poll or PollIntervals()).inherit(info.poll)),
         )
-        self._hosted[name] = hosted
+        hosted = self._hosted[name] = HostedResource(instance, self._forget)
         opened = False
         try:
-            await hosted.open()
+            await EntryCall(instance, "open", made.open, ()).run()
+            instance.opened()
             opened = True
         finally:
             if not opened:
-                hosted.closed = True
-                if self._hosted.get(name) is hosted:
-                    del self._hosted[name]
+                instance.is_closed = True
+                self._forget(hosted)
         return hosted
 
     async def unhost(self, name: str) -> None:
@@ -137,13 +153,7 @@ class ResourceMonitor:
                 call did not end in that time.
             Exception: what ``close`` raised; it is forgotten all the same.
         """
-        hosted = self._hosted[name]
-        try:
-            await hosted.close()
-        finally:
-            # Another one may have that name by now.
-            if hosted.closed and self._hosted.get(name) is hosted:
-                del self._hosted[name]
+        await self._hosted[name].close()
 
     async def aclose(self) -> None:
         """Terminate everything, and close every handler; shielded and bounded.
@@ -151,8 +161,7 @@ class ResourceMonitor:
         The bounds are those of the resources: the terminate deadline for each attempt,
         all at the same time, and the deadlock deadline for ``close``.
         """
-        self._closing = True
-        self._home.resume_gc()
+        self._is_closing = True
         resources = list(self._hosted.values())
         for hosted in resources:
             hosted.begin_terminate()
@@ -161,55 +170,40 @@ class ResourceMonitor:
                 for hosted in resources:
                     nursery.start_soon(_close, hosted, nursery, name=f"close {hosted.name}")
 
-    def timers(
-        self, purpose: str, expired: Callable[[KeyT, float], None]
-    ) -> Callable[[float], TimerQueue[KeyT]]:
-        """Timers on the monitor's clock for the use of its owner.
+    def _forget(self, hosted: HostedResource) -> None:
+        # Another resource may have that name by now.
+        if self._hosted.get(hosted.name) is hosted:
+            del self._hosted[hosted.name]
 
-        Args:
-            purpose: keeps them apart from others.
-            expired: called with the key of each expired timer and the time at which it
-                was due; must neither block nor raise.
-
-        Returns:
-            A function from a delay in seconds to the lane with that delay.
-        """
-        return lambda delay: self._clock.queue(("owner", purpose), delay, expired)
-
-    def _lanes_for(self, deadlines: Deadlines) -> DeadlineTimers:
-        lanes = self._lanes.get(deadlines)
-        if lanes is None:
-            clock = self._clock
-            lanes = self._lanes[deadlines] = DeadlineTimers(
-                clock.queue("soft", deadlines.soft, _soft_deadline),
-                clock.queue("pending", deadlines.progress_gap, _pending_overrun),
-                clock.queue("terminate", deadlines.terminate, _terminate_overrun),
-                clock.queue("deadlock", deadlines.deadlock, _probe_overrun),
+    def _timers_for(self, deadlines: Deadlines) -> AttemptTimers:
+        found = self._attempt_timers.get(deadlines)
+        if found is None:
+            timers = self._timers
+            found = self._attempt_timers[deadlines] = AttemptTimers(
+                timers.queue("pending", deadlines.progress_gap, _pending_overrun),
+                timers.queue("terminate", deadlines.terminate, _terminate_overrun),
+                timers.queue("deadlock", deadlines.deadlock, _probe_overrun),
             )
-        return lanes
+        return found
 
     def _polling_for(self, poll: PollIntervals) -> Polling:
         intervals = poll.inherit(DEFAULT_POLL_INTERVALS)
         polling = self._polling.get(intervals)
         if polling is None:
-            polling = self._polling[intervals] = Polling(self._clock, intervals)
+            polling = self._polling[intervals] = Polling(self._timers, intervals)
         return polling
 
 
-def _soft_deadline(wait: SoftWait, _: float) -> None:
-    wait.wake()
-
-
 def _pending_overrun(attempt: Attempt, _: float) -> None:
-    attempt.hosted.pending_overrun(attempt)
+    attempt.owner.pending_overrun(attempt)
 
 
 def _terminate_overrun(attempt: Attempt, _: float) -> None:
     attempt.overdue()
 
 
-def _probe_overrun(probe: Probe, _: float) -> None:
-    probe.overdue()
+def _probe_overrun(attempt: Attempt, _: float) -> None:
+    attempt.owner.probe(attempt).overdue()
 
 
 async def _close(hosted: HostedResource, nursery: trio.Nursery) -> None:
@@ -251,20 +245,42 @@ def open_monitor(*, watchdog: float | None = None) -> AbstractAsyncContextManage
 
 @asynccontextmanager
 async def _open_grouped(watchdog: float | None) -> AsyncGenerator[ResourceMonitor, None]:
-    """The monitor in its nursery, which puts every error into groups."""
+    """Open the monitor in its nursery, which puts every error into groups."""
     send, receive = trio.open_memory_channel["Report"](inf)
-    clock = Timers()
+    async with open_monitor_below(send, receive, watchdog=watchdog) as monitor:
+        yield monitor
+
+
+@asynccontextmanager
+async def open_monitor_below(
+    send: trio.MemorySendChannel[Report],
+    receive: trio.MemoryReceiveChannel[Report] | None = None,
+    *,
+    watchdog: float | None = None,
+) -> AsyncGenerator[ResourceMonitor, None]:
+    """Open a monitor whose reports go into a channel of its owner's.
+
+    Args:
+        send: where reports go; it is closed when the monitor is.
+        receive: the other end, where the users of the monitor get it from the monitor.
+        watchdog: see ``open_monitor``.
+    """
+    failures = FailureChannel()
+    timers = Timers()
     # The channel ends after the last task: one that would not end may still report.
     with send:
-        # The clock bounds the clean-up also after a crash has cancelled the nursery below.
+        # The timers bound the clean-up also after a crash has cancelled the nursery below,
+        # and the consumer of the failure channel outlives every attempt.
         async with (
-            open_shielded_nursery("trioresource timers") as timers,
+            open_shielded_nursery("trioresource timers") as outer,
             open_shielded_nursery("trioresource monitor") as nursery,
         ):
-            timers.start_soon(clock.run, name="trioresource clock")
+            launcher = TaskLauncher(nursery)
+            outer.start_soon(timers.run, name="trioresource clock")
+            outer.start_soon(failures.consume, name="trioresource failure channel")
             if watchdog is not None:
-                nursery.start_soon(Watchdog(watchdog).run, name="trioresource watchdog")
-            monitor = ResourceMonitor(TaskLauncher(nursery, send, clock), clock, receive)
+                nursery.start_soon(Watchdog(watchdog, launcher).run, name="trioresource watchdog")
+            monitor = ResourceMonitor(launcher, ReportSink(send), failures, timers, receive)
             try:
                 yield monitor
             finally:

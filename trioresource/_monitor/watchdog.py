@@ -3,6 +3,10 @@
 While the loop is blocked nothing in it can notice, so a thread watches a heartbeat. It
 says in the log where the loop stands; once the loop turns again, the resource whose
 handler it was has failed.
+
+Whose handler it is, the context of the task that runs tells. That task is found by its
+outermost frame, which stands in the stack of the loop's thread. A synchronous hook runs in a
+task of the monitor's own: there the launcher tells.
 """
 
 from __future__ import annotations
@@ -16,14 +20,18 @@ from typing import TYPE_CHECKING, Final, final
 
 import trio
 
-from .instance import Instance
+from .._util.running import RUNNING_RESOURCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
+
+    from .._util.running import RunningResource
+    from .launcher import TaskLauncher
 
 _LOGGER = logging.getLogger("trioresource.watchdog")
 
-# So many times within the limit the heart beats.
+# Heartbeats within the limit: a block is noticed a quarter of the limit late at most.
 _BEATS: Final = 4
 
 
@@ -33,16 +41,19 @@ class Watchdog:
 
     Args:
         limit: after how many seconds without a turn the loop counts as blocked.
+        launcher: starts the tasks that are watched.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, launcher: TaskLauncher) -> None:
         self._limit = limit
+        self._launcher = launcher
+        self._root = trio.lowlevel.current_root_task()
         self._loop_thread = threading.get_ident()
         self._stop = threading.Event()
         self._limiter = trio.CapacityLimiter(1)
         # Real time: what is watched here is the loop that keeps Trio's time.
         self._beat = time.monotonic()  # noqa: TID251
-        self._culprit: tuple[Instance, str] | None = None
+        self._culprit: tuple[RunningResource, str] | None = None
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -71,31 +82,40 @@ class Watchdog:
 
     def _report(self, blocked: float) -> None:
         frame = sys._current_frames().get(self._loop_thread)
-        hosted = _find_resource(frame)
         if frame is None:
             return
+        resource = self._launcher.running_hook or self._find_resource(frame)
         where = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
         stack = "".join(traceback.format_stack(frame, 8))
-        whose = "code outside of every handler" if hosted is None else hosted.name
+        whose = "code outside of every handler" if resource is None else resource.name
         _LOGGER.error("the event loop is blocked for %.1f s by %s\n%s", blocked, whose, stack)
-        if hosted is not None:
-            self._culprit = (hosted, where)
+        if resource is not None:
+            self._culprit = (resource, where)
 
     def _accuse(self) -> None:
-        """The loop turns again: the one who held it up has failed."""
+        """Let the resource fail that held the loop up, now that it turns again."""
         culprit, self._culprit = self._culprit, None
         if culprit is not None:
-            hosted, where = culprit
-            hosted.blocked_the_loop(f"for more than {self._limit:g} s at {where}")
+            resource, where = culprit
+            resource.blocked_the_loop(f"for more than {self._limit:g} s at {where}")
 
+    def _find_resource(self, frame: FrameType) -> RunningResource | None:
+        """Find the resource whose task runs in this frame, or was called by it."""
+        frames: list[FrameType] = []
+        outer: FrameType | None = frame
+        while outer is not None:
+            frames.append(outer)
+            outer = outer.f_back
+        # The loop stands still, so its tasks do not change while this thread looks at them.
+        for task in self._tasks():
+            if getattr(task.coro, "cr_frame", None) in frames:
+                return task.context.get(RUNNING_RESOURCE)
+        return None
 
-def _find_resource(frame: FrameType | None) -> Instance | None:
-    """Whose handler runs in this frame, or was called by it."""
-    while frame is not None:
-        if str(frame.f_globals.get("__name__", "")).startswith(f"{__package__}."):
-            for name in ("attempt", "self"):
-                hosted = getattr(frame.f_locals.get(name), "hosted", None)
-                if isinstance(hosted, Instance):
-                    return hosted
-        frame = frame.f_back
-    return None
+    def _tasks(self) -> Iterator[trio.lowlevel.Task]:
+        pending = [] if self._root is None else [self._root]
+        while pending:
+            task = pending.pop()
+            yield task
+            for nursery in task.child_nurseries:
+                pending += nursery.child_tasks

@@ -1,10 +1,10 @@
-"""One clock for all timers of a monitor.
+"""Many timers of a few lengths, run by one task.
 
-Nearly all timers of a monitor have one of a few lengths: the soft, the pending and the
-terminate deadline, and the two poll intervals. Timers of one length expire in the
-order in which they were set, so a lane is a queue and setting, clearing and expiring a
-timer cost the same for ten resources and for a hundred thousand. One task sleeps until
-the first timer of all lanes.
+Nearly all timers of a monitor have one of a few lengths: the pending and the terminate
+deadline, and the two poll intervals. Timers of one length expire in the order in which they
+were set, so they stand in a queue, and setting, clearing and expiring a timer cost the same
+for ten resources and for a hundred thousand. One task sleeps until the first timer of all
+queues.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 KeyT = TypeVar("KeyT", bound="Hashable")
 
-# So many timers expire before other tasks get a turn: a burst of polls that are due
-# together must not hold up the event loop.
+# Timers that expire before other tasks get a turn: a burst of polls that are due together
+# must not hold up the event loop.
 _BATCH: Final = 256
 
 
 @final
 class TimerQueue(Generic[KeyT]):
-    """The timers of one length and one purpose; made by ``Timers.lane``."""
+    """The timers of one length and one purpose; made by ``Timers.queue``."""
 
-    __slots__ = ("_clock", "_due", "_expired", "_grain", "_number", "delay", "queued")
+    __slots__ = ("_due", "_expired", "_grain", "_timers", "delay", "is_queued", "number")
 
     def __init__(
         self,
-        clock: Timers,
+        timers: Timers,
         number: int,
         delay: float,
         expired: Callable[[KeyT, float], None],
@@ -42,9 +42,10 @@ class TimerQueue(Generic[KeyT]):
     ) -> None:
         self.delay: Final = delay
         self._grain = grain
-        self.queued: bool = False
-        self._clock = clock
-        self._number = number
+        self.is_queued: bool = False
+        """Whether it stands in the heap of its ``Timers``."""
+        self.number: Final = number
+        self._timers = timers
         self._expired = expired
         self._due: OrderedDict[KeyT, float] = OrderedDict()
 
@@ -52,7 +53,7 @@ class TimerQueue(Generic[KeyT]):
         return len(self._due)
 
     def arm(self, key: KeyT) -> None:
-        """Set the timer of ``key`` to expire after the lane's delay, anew if it is set."""
+        """Set the timer of ``key`` to expire after the queue's delay, anew if it is set."""
         self._set(key, trio.current_time() + self.delay)
 
     def arm_if_clear(self, key: KeyT) -> None:
@@ -81,38 +82,37 @@ class TimerQueue(Generic[KeyT]):
             due = ceil(due / self._grain - 1e-6) * self._grain
         self._due[key] = due
         self._due.move_to_end(key)
-        if not self.queued:
-            self._clock._enqueue(self, due)
+        if not self.is_queued:
+            self._timers.enqueue(self, due)
 
-    def _head(self) -> float:
+    def first_due(self) -> float:
+        """When the first timer expires; infinite if none is set."""
         for due in self._due.values():
             return due
         return inf
 
-    def _expire_one(self, now: float) -> bool:
+    def expire_one(self, now: float) -> None:
         """Let the first timer expire, if it is due."""
         for key, due in self._due.items():
-            if due > now:
-                return False
-            del self._due[key]
-            self._expired(key, due)
-            return True
-        return False
+            if due <= now:
+                del self._due[key]
+                self._expired(key, due)
+            return
 
 
 @final
 class Timers:
-    """Runs the timers; one for each monitor."""
+    """Runs timers; one object for each monitor and for each cluster."""
 
-    __slots__ = ("_asleep_until", "_doorbell", "_heap", "_lanes")
+    __slots__ = ("_asleep_until", "_heap", "_queues", "_sooner")
 
     def __init__(self) -> None:
-        self._lanes: dict[tuple[Hashable, float], TimerQueue[Any]] = {}
-        # A lane stands in the heap at most once, under the time at which its first
-        # timer was due when it was put there. That can only have moved to later.
+        self._queues: dict[tuple[Hashable, float], TimerQueue[Any]] = {}
+        # A queue stands in the heap at most once, under the time at which its first timer
+        # was due when it was put there. That can only have moved to later.
         self._heap: list[tuple[float, int, TimerQueue[Any]]] = []
         self._asleep_until = -inf
-        self._doorbell = trio.Event()
+        self._sooner = trio.Event()
 
     def queue(
         self,
@@ -122,31 +122,31 @@ class Timers:
         *,
         grain: float = 0.0,
     ) -> TimerQueue[KeyT]:
-        """The lane for a purpose and a delay in seconds; always the same one.
+        """Get the queue for a purpose and a delay; always the same one.
 
         Args:
             purpose: keeps timers of one length but different meaning apart.
-            delay: after how many seconds its timers expire.
-            expired: called in the clock's task with the key of each expired timer and
+            delay: after how many seconds its timers expire; infinite: never.
+            expired: called in the timers' task with the key of each expired timer and
                 the time at which it was due; must neither block nor raise.
-            grain: its timers are due at multiples of so many seconds, later rather than
+            grain: its timers are due at multiples of this many seconds, later rather than
                 earlier, so that many of them take one wake-up; 0 for no such rounding.
         """
-        lane = self._lanes.get((purpose, delay))
-        if lane is None:
-            lane = TimerQueue(self, len(self._lanes), delay, expired, grain)
-            self._lanes[purpose, delay] = lane
-        return lane
+        queue = self._queues.get((purpose, delay))
+        if queue is None:
+            queue = TimerQueue(self, len(self._queues), delay, expired, grain)
+            self._queues[purpose, delay] = queue
+        return queue
 
     async def run(self) -> None:
         """Let timers expire until cancelled."""
         while True:
             if await self._expire_due():
                 continue
-            self._doorbell = trio.Event()
+            self._sooner = trio.Event()
             self._asleep_until = self._heap[0][0] if self._heap else inf
             with trio.CancelScope(deadline=self._asleep_until):
-                await self._doorbell.wait()
+                await self._sooner.wait()
             self._asleep_until = -inf
 
     async def _expire_due(self) -> bool:
@@ -160,18 +160,19 @@ class Timers:
         for _ in range(_BATCH):
             if not self._heap or self._heap[0][0] > now:
                 break
-            lane = self._heap[0][2]
-            lane._expire_one(now)
-            due = lane._head()
+            queue = self._heap[0][2]
+            queue.expire_one(now)
+            due = queue.first_due()
             if due > now:
                 heappop(self._heap)
-                lane.queued = False
+                queue.is_queued = False
                 if due < inf:
-                    self._enqueue(lane, due)
+                    self.enqueue(queue, due)
         return True
 
-    def _enqueue(self, lane: TimerQueue[Any], due: float) -> None:
-        lane.queued = True
-        heappush(self._heap, (due, lane._number, lane))
+    def enqueue(self, queue: TimerQueue[Any], due: float) -> None:
+        """Put a queue whose first timer is due at ``due`` into the heap; it is not there."""
+        queue.is_queued = True
+        heappush(self._heap, (due, queue.number, queue))
         if due < self._asleep_until:
-            self._doorbell.set()
+            self._sooner.set()

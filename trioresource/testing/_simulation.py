@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from .._cluster import Cluster
-from .._cluster.opening import open_cluster
+from .._cluster.cluster import open_cluster
 from .._model.events import ClusterEvent, Missed
 from .._model.reports import StateChange
 from ._faults import Faults

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 import trio
 
 if TYPE_CHECKING:
-    from ..._handler import FailureSignal, OnlineScope
+    from ..._handler import OnlineScope
     from .child import Child
     from .launch import Launch
     from .notify import Notification
@@ -53,7 +53,7 @@ class Run:
         """Around the wait for readiness; cancelled if the process ends before."""
         self.grace: Final = trio.CancelScope()
         """Around the wait for the end that was asked for."""
-        self._failure: FailureSignal = scope.failure_signal()
+        self._failure: trio.MemorySendChannel[str] = scope.failure_channel()
         self._up = False
         self._stopping = False
         self._status = ""
@@ -100,7 +100,7 @@ class Run:
         if not self._up:
             self.starting.cancel()
         elif not self._stopping:
-            self._failure.report(self.describe_exit(str(exit_)))
+            self._failure.send_nowait(self.describe_exit(str(exit_)))
         # To return would be a failure of another kind.
         await trio.sleep_forever()
 
@@ -127,7 +127,7 @@ class Run:
         if said.alive or said.watchdog is not None:
             self._ping()
         if said.trouble:
-            self._failure.report(
+            self._failure.send_nowait(
                 self.describe_exit("it asked to be taken for dead (WATCHDOG=trigger)")
             )
         if said.ready:
@@ -137,7 +137,7 @@ class Run:
         """Report that the process no longer sends ``WATCHDOG=1``."""
         with self._patience:
             await trio.sleep_forever()
-        self._failure.report(self.describe_exit(f"no WATCHDOG=1 for {self._interval:g} s"))
+        self._failure.send_nowait(self.describe_exit(f"no WATCHDOG=1 for {self._interval:g} s"))
         await trio.sleep_forever()
 
     def _ping(self) -> None:

@@ -231,7 +231,7 @@ async def open_stage(
                 stage = Stage(subject, case, monitor, hosted, ledger)
                 yield stage
                 stage.require_obedient()
-                if not hosted.closed:
+                if not hosted.is_closed:
                     await monitor.unhost(NAME)
         finally:
             if reports is not None:

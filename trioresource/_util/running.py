@@ -1,0 +1,46 @@
+"""Which resource a task works for.
+
+Each task that a monitor starts notes this in its own context before it runs any code of a
+handler. So it is known for every task below it, and can be read from another thread.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Final, Protocol
+
+
+class RunningResource(Protocol):
+    """A resource as its own tasks, and those who look for it, know it."""
+
+    @property
+    def name(self) -> str:
+        """The name of the resource."""
+
+    @property
+    def instance(self) -> int:
+        """The number of this instance in its process."""
+
+    def is_current_task_within(self) -> bool:
+        """Whether the current task belongs to the attempt that runs, so it cannot join it."""
+
+    def blocked_the_loop(self, detail: str) -> None:
+        """Let the attempt fail: code of the handler kept the event loop from turning."""
+
+
+RUNNING_RESOURCE: Final[ContextVar[RunningResource | None]] = ContextVar(
+    "trioresource_running", default=None
+)
+"""The resource that the task works for; None outside of a monitor's tasks."""
+
+
+def is_task_of(instance: int) -> bool:
+    """Whether the current task belongs to the attempt of a resource, at any remove.
+
+    Args:
+        instance: the number of the resource's instance.
+    """
+    resource = RUNNING_RESOURCE.get()
+    return (
+        resource is not None and resource.instance == instance and resource.is_current_task_within()
+    )
