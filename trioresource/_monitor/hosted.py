@@ -282,7 +282,7 @@ class HostedResource:
         instance = self._instance
         instance.maintenance = maintenance
         attempt = instance.attempt
-        if maintenance or attempt is None or attempt.phase is not Phase.UP:
+        if maintenance or attempt is None or not attempt.is_watched:
             return
         signal, attempt.signal = attempt.signal, None
         if signal is None:

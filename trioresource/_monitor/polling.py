@@ -70,6 +70,10 @@ class Polling:
         return Probe(attempt, self._intervals)
 
     def _look(self, attempt: Attempt, due: float) -> None:
+        if attempt.is_finished:
+            # It has failed, and the consumer of the failure channel has not reported it yet.
+            # No handler code runs in an attempt that is over.
+            return
         owner = attempt.owner
         if owner.entry_lock.running is not None:
             # One entry point at a time. What runs is a check, or soon at its end.
@@ -94,6 +98,9 @@ class Polling:
             owner.probe(attempt).request()
 
     def _ask(self, attempt: Attempt, due: float) -> None:
+        if attempt.is_finished:
+            # As above; its nursery may be closed by now, and then takes no probe.
+            return
         self._is_alive.arm_after(attempt, due)
         attempt.owner.probe(attempt).request()
 
