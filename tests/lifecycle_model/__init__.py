@@ -23,7 +23,9 @@ from tests.lifecycle_model.operations import Finish as Finish
 from tests.lifecycle_model.operations import Late as Late
 from tests.lifecycle_model.operations import Manner as Manner
 from tests.lifecycle_model.operations import Operation as Operation
+from tests.lifecycle_model.operations import Renew as Renew
 from tests.lifecycle_model.operations import Say as Say
 from tests.lifecycle_model.operations import Set as Set
 from tests.lifecycle_model.operations import Wait as Wait
 from tests.lifecycle_model.resource import ResourceModel as ResourceModel
+from tests.lifecycle_model.resource import resource_model as resource_model

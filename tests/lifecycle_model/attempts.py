@@ -1,4 +1,4 @@
-"""One attempt at being online, as the model follows it."""
+"""One attempt at being online, as the model follows it, and what may have to be reported of it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 
 import attrs
 
-from trioresource._model.reports import FailureReason, ProbeInconclusive, Progress
+from trioresource._model.reports import CommandTaken, FailureReason, ProbeInconclusive, Progress
 from trioresource._model.states import ResourceState
 
-__all__ = ["AttemptModel", "Change", "Expected", "Failure", "Other"]
+__all__ = ["AttemptModel", "Change", "Expected", "Failure", "Other", "Status"]
 
 
 @attrs.frozen
@@ -18,17 +18,16 @@ class Change:
     """The state has to change now; the words for people that go with it are free."""
 
     new: ResourceState
+    generation: int = 0
+    """Which command the report has to have observed."""
 
 
 @attrs.frozen
 class Failure:
-    """A failure has to be reported now, for one of these reasons.
+    """A failure has to be reported, for this reason. The words for people are free."""
 
-    More than one where several things were due in the same instant: whichever was first is
-    fine. The words for people are free.
-    """
-
-    reasons: tuple[FailureReason, ...]
+    reason: FailureReason
+    generation: int = 0
 
 
 @attrs.frozen
@@ -38,6 +37,7 @@ class Other:
     kind: type[Progress | ProbeInconclusive]
     message: str = ""
     """What progress has to say."""
+    generation: int = 0
 
     def matches(self, report: object) -> bool:
         """Whether it is this one."""
@@ -45,7 +45,27 @@ class Other:
         return isinstance(report, self.kind) and says == self.message
 
 
-Expected = Change | Failure | Other
+@attrs.frozen
+class Status:
+    """A command that changed nothing has to be answered now, by the full status (G1)."""
+
+    epoch: int
+    state: ResourceState
+    is_ended: bool
+    is_settled: bool
+    is_stuck: bool
+    generation: int = 0
+
+    def matches(self, report: object) -> bool:
+        """Whether the answer says all of this."""
+        return isinstance(report, CommandTaken) and (
+            (report.epoch, report.state) == (self.epoch, self.state)
+            and (report.is_ended, report.is_settled) == (self.is_ended, self.is_settled)
+            and report.is_stuck is self.is_stuck
+        )
+
+
+Expected = Change | Failure | Other | Status
 
 NEVER: Final = inf
 
@@ -57,6 +77,8 @@ class AttemptModel:
     epoch: int
     began: float
     """When it was launched."""
+    in_use: int = 0
+    """The property that was stored when it was launched."""
     called: bool = False
     """Whether ``online`` was called."""
     up: bool = False
@@ -68,13 +90,19 @@ class AttemptModel:
     over: bool = False
     """Whether it was terminated, or has failed."""
     failed: bool = False
-    """Whether a failure of it was reported; that happens once."""
+    """Whether it has failed; the first cause counts, and is reported once."""
+    noticed: Failure | None = None
+    """Why it has failed, until that is reported."""
     broken: bool = False
     """Whether a context raised when it was left."""
     signalled: bool = False
-    """Whether the handler reported a failure that is not looked into yet."""
+    """Whether the handler reported a failure that the monitor has not looked into yet."""
+    to_verify: bool = False
+    """Whether the next ``is_alive`` is asked because of that."""
     verifying: bool = False
-    """Whether ``is_alive`` is asked because of that."""
+    """Whether the one that is asked now is."""
+    answers: tuple[Failure | Other, ...] = ()
+    """What answers of ``is_alive`` come to that the monitor has not judged yet."""
     asking_since: float = NEVER
     """Since when ``is_alive`` has been at it."""
     cleaned: bool = False
@@ -94,5 +122,5 @@ class AttemptModel:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it is online, and nobody wants it to end."""
+        """Whether it is online, and no command and no failure has ended that."""
         return self.up and not self.over and not self.stopping

@@ -2,8 +2,8 @@
 
 Each resource has the model of a monitor's resource below it, which says whether the monitor
 may report what it reports; ``EngineModel`` says what the cluster makes of that, event by
-event. What stands here besides does not ask how the engine decides: who comes first, who
-may come online, what is so in the end.
+event and command by command. What stands here besides does not ask how the engine decides: what
+comes first, what may come online, what is so in the end.
 """
 
 from __future__ import annotations
@@ -13,47 +13,59 @@ from typing import Final, Self
 
 import attrs
 
-from tests.lifecycle_model.engine import Begins, EngineModel
+from tests.lifecycle_model.engine import EngineModel
 from tests.lifecycle_model.members import MemberModel
 from tests.lifecycle_model.observations import (
+    Added,
     AllTaken,
     Answered,
     Ask,
     Asked,
+    Closed,
+    Closing,
     ClusterObservation,
+    Command,
+    Commanded,
+    Delivered,
     Deviation,
     Entered,
     Entry,
-    GivenUp,
     Handled,
     HoldEnded,
     Sent,
     Taken,
     Told,
 )
-from tests.lifecycle_model.requests import CANCELLED
+from tests.lifecycle_model.requests import CANCELLED, DONE
+from tests.lifecycle_model.resource import resource_model
 from trioresource._model.events import GroupStateChange, RecoveryPlanned
+from trioresource._model.policy import Deadlines, RestartPolicy
 from trioresource._model.reports import Report, StateChange
 from trioresource._model.states import DesiredState, ResourceState
 
 __all__ = ["ClusterModel", "MemberModel"]
 
-_RS = ResourceState
 _EPSILON: Final = 1e-9
 _ORDER: Final = 0
 """Not a rule with a number: providers come first and dependents go first."""
-_COMMANDS: Final = (Ask.ONLINE, Ask.OFFLINE, Ask.TERMINATE)
-_OF_THE_MONITOR: Final = (Ask.FAIL, Ask.REPORT, Ask.PROGRESS)
-"""The cluster passes them on, or has nothing to do with them."""
+_COMMANDS: Final = (Ask.ONLINE, Ask.OFFLINE, Ask.TERMINATE, Ask.QUIT)
+_OF_THE_MONITOR: Final = (Ask.REPORT, Ask.PROGRESS)
+"""The cluster has nothing to do with them."""
 
 
 @attrs.frozen
 class ClusterModel(EngineModel):
     """What a cluster with one group has to be like. A value: what happens makes another."""
 
-    soft: float = 0.3
+    providers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What the resources that are added depend on, by their names."""
+    restart: RestartPolicy = RestartPolicy()
+    deadlines: Deadlines = Deadlines()
     punctual: bool = True
-    requests: tuple[Asked, ...] = ()
+    gave_up: bool = False
+    """Whether all that was left at the end was terminated."""
+    requests: tuple[tuple[Asked, str | None], ...] = ()
+    """What has not been answered, with the only possible answer where there is only one."""
 
     # --- what is seen --------------------------------------------------------------------
 
@@ -74,6 +86,10 @@ class ClusterModel(EngineModel):
         model = attrs.evolve(self, now=seen.time)
         if isinstance(seen, Told):
             return model._told(seen)
+        if isinstance(seen, Commanded):
+            return model._commanded(seen.command)
+        if isinstance(seen, Delivered):
+            return model._delivered(seen.command)
         if isinstance(seen, Sent):
             return model._sent(seen.report)
         model._check_done()
@@ -82,9 +98,9 @@ class ClusterModel(EngineModel):
         if isinstance(seen, AllTaken):
             return model._work()
         if isinstance(seen, HoldEnded):
-            return model._hold_ended(seen.resource)
-        if isinstance(seen, GivenUp):
-            return model._give_up()
+            return model._hold_ended(seen)
+        if isinstance(seen, Added | Closing | Closed):
+            return model._hosted(seen)
         if isinstance(seen, Asked):
             return model._asked(seen)
         if isinstance(seen, Answered):
@@ -99,38 +115,62 @@ class ClusterModel(EngineModel):
         """
         self._check_done()
         if self.untaken:
-            raise Deviation(5, f"nobody took {self.untaken[0]}")
+            raise Deviation(5, f"{self.untaken[0]} was never taken")
+        if self.undelivered:
+            raise Deviation(6, f"{self.undelivered[0]} was never delivered")
         for member in self.members:
             fit = self._fit(member)
             if member.state not in fit:
-                states = " or ".join(one.value for one in fit)
+                states = " or ".join(state.value for state in fit)
                 text = f"{member.name} is {member.state.value} in the end, not {states}"
                 raise Deviation(6, text)
             if self.closing:
                 member.hosted.at_rest(self.now)
+            else:
+                self._check_known(member)
+
+    def _check_known(self, member: MemberModel) -> None:
+        """In the end the cluster knows how things are, and nothing uses what has gone."""
+        hosted, heard = member.hosted, member.heard
+        if not member.is_current:
+            text = f"command {member.generation} of {member.name} was never answered"
+            raise Deviation(1, text)
+        if (heard.state, heard.epoch) != (hosted.state, hosted.epoch):
+            text = f"{member.name} is {hosted.state.value} in attempt {hosted.epoch}"
+            raise Deviation(4, f"{text}, and known as {heard.state.value} in {heard.epoch}")
+        for name, epoch in member.given if member.state is ResourceState.ONLINE else ():
+            if self.member(name).hosted.epoch != epoch:
+                text = f"{member.name} uses attempt {epoch} of {name}, which is over"
+                raise Deviation(_ORDER, text)
 
     @property
     def is_at_rest(self) -> bool:
         """Whether ``at_rest`` has nothing to say."""
-        return not self.untaken and all(one.state in self._fit(one) for one in self.members)
+        if self.untaken or self.undelivered:
+            return False
+        return all(member.state in self._fit(member) for member in self.members)
 
     def _fit(self, member: MemberModel) -> tuple[ResourceState, ...]:
         """The states that a resource may rest in."""
-        given_up = member.hosted.stuck or (member.gave_up and not member.is_at_work)
+        stuck = member.hosted.is_stuck
+        gave_up = stuck or (member.gave_up and not member.is_at_work)
         if member.desired is DesiredState.OFFLINE or self.closing:
-            return (_RS.OFFLINE, _RS.FAILED) if given_up else (_RS.OFFLINE,)
-        if any(self.member(one).state is not _RS.ONLINE for one in member.providers):
-            return (_RS.OFFLINE, _RS.FAILED)
-        if member.hosted.stuck or member.held_until == inf:
-            # Offline if it was terminated, and asked for again before its failure was heard of.
-            return (_RS.FAILED, _RS.OFFLINE)
-        return (_RS.ONLINE,)
+            down = (ResourceState.OFFLINE, ResourceState.FAILED)
+            return down if gave_up else down[:1]
+        states = [self.member(name).state for name in member.providers]
+        if any(state is not ResourceState.ONLINE for state in states):
+            return (ResourceState.OFFLINE, ResourceState.FAILED)
+        if stuck or member.held_until == inf:
+            return (ResourceState.FAILED,)
+        return (ResourceState.ONLINE,)
 
     def _check_done(self) -> None:
         """Whether all that had to happen has happened."""
         if self.expected:
             raise _missing(self.expected[0], "nothing")
         for member in self.members:
+            if member.hosted.is_reporting:
+                raise Deviation(1, f"{member.name} had to report at once")
             held = member.held_until
             overdue = held is not None and self.now > held + _EPSILON
             if overdue and self.punctual and not self.closing:
@@ -139,25 +179,44 @@ class ClusterModel(EngineModel):
     # --- requests ------------------------------------------------------------------------
 
     def _asked(self, asked: Asked) -> Self:
-        model = attrs.evolve(self, requests=(*self.requests, asked))
         if asked.what is Ask.CLOSE:
-            return model._close()
+            return self._close()
+        model, answer = self, None
         if asked.what in _COMMANDS:
-            return model._command(asked.what, asked.resource)
-        return model._pass_on(asked) if asked.what in _OF_THE_MONITOR else model
+            model = self._request(asked.what, asked.resource)
+            asked = attrs.evolve(asked, epoch=self.member(asked.resource).epoch)
+        elif asked.what is Ask.FAIL:
+            model, answer = self._fail(asked.resource)
+        elif asked.what is Ask.REMOVE:
+            model, answer = self._begin_removal(asked.resource)
+        elif asked.what in _OF_THE_MONITOR:
+            model = self._pass_on(asked)
+        return attrs.evolve(model, requests=(*self.requests, (asked, answer)))
 
     def _answered(self, seen: Answered) -> Self:
-        asked = next(one for one in self.requests if one.number == seen.number)
-        model = attrs.evolve(self, requests=tuple(one for one in self.requests if one != asked))
+        asked, answer = next(
+            request for request in self.requests if request[0].number == seen.number
+        )
+        kept = tuple(request for request in self.requests if request[0] is not asked)
+        model = attrs.evolve(self, requests=kept)
         if asked.what in _OF_THE_MONITOR:
             return model._pass_on(seen)
+        what = f"{asked.what.value} of {asked.resource} was answered {seen.answer!r}"
+        if answer is not None and seen.answer != answer:
+            raise Deviation(6, f"{what}, but it must be {answer!r}")
+        found = [member for member in self.members if member.name == asked.resource]
+        if not found:
+            return model
+        if asked.what is Ask.TERMINATE and seen.answer in (DONE, CANCELLED):
+            hosted = found[0].hosted
+            if hosted.has_attempt and hosted.epoch <= asked.epoch and not hosted.is_stuck:
+                raise Deviation(3, f"{what}, but attempt {hosted.epoch} has not ended")
         if asked.what not in (Ask.ONLINE, Ask.OFFLINE) or seen.answer == CANCELLED:
             return model
-        what = f"{asked.what.value} of {asked.resource} was answered {seen.answer!r}"
-        state = self.member(asked.resource).state
+        state = found[0].state
         if seen.answer in ("online", "offline") and seen.answer != state.value:
             raise Deviation(2, f"{what}, but it is {state.value}")
-        if self.punctual and self.now > asked.time + self.soft + _EPSILON:
+        if self.punctual and self.now > asked.time + self.deadlines.soft + _EPSILON:
             raise Deviation(1, f"{what}, and that late: at {self.now:g}, asked at {asked.time:g}")
         return model
 
@@ -166,26 +225,27 @@ class ClusterModel(EngineModel):
         member = self.member(seen.resource)
         return self._replace(member.with_(hosted=member.hosted.see(seen)))
 
-    # --- the monitor ---------------------------------------------------------------------
+    # --- commands ------------------------------------------------------------------------
 
-    def _sent(self, report: Report) -> Self:
-        if isinstance(report, StateChange) and report.old is _RS.INITIALIZING:
-            return self
-        member, model = self.member(report.resource), self
-        if self.expected:
-            if not isinstance(report, StateChange) or self.expected[0] != Begins(
-                report.resource, report.new
-            ):
-                raise _missing(self.expected[0], report)
-            model = attrs.evolve(self, expected=self.expected[1:])
-        elif not member.hosted.expected and self._is_end(report):
-            member = member.with_(hosted=member.hosted.begin(Ask.TERMINATE, self.now)[0])
-        if isinstance(report, StateChange) and report.new is _RS.ONLINE_PENDING:
-            self._check_start(member)
-        hosted = member.hosted.see(Told(report, self.now))
-        failed = hosted.epoch if hosted.state is _RS.FAILED else member.failed
-        model = model._replace(member.with_(hosted=hosted, failed=failed))
-        return attrs.evolve(model, untaken=(*self.untaken, report))
+    def _commanded(self, command: Command) -> Self:
+        model = self
+        if not self.expected and self.closing and command.what is Ask.TERMINATE:
+            model = self._begin_to_give_up()
+        if not model.expected or model.expected[0] != command:
+            raise _missing(model.expected[0] if model.expected else None, command)
+        member = model.member(command.resource)
+        if command.what is Ask.ONLINE and command.epoch > member.heard.epoch:
+            model._check_start(member)
+        undelivered = (*model.undelivered, command)
+        return attrs.evolve(model, expected=model.expected[1:], undelivered=undelivered)
+
+    def _begin_to_give_up(self) -> Self:
+        self._check_done()
+        for member in self.members:
+            if member.is_in_the_way and self.punctual and not self.gave_up:
+                text = f"{member.name} is terminated at the end, and has still to go down"
+                raise Deviation(_ORDER, text)
+        return attrs.evolve(self, gave_up=True)._give_up()
 
     def _check_start(self, member: MemberModel) -> None:
         if not self.is_wanted(member):
@@ -194,23 +254,76 @@ class ClusterModel(EngineModel):
             held = member.held_until
             raise Deviation(7, f"{member.name} comes online, and is held until {held:g}")
         for name in member.providers:
-            state = self.member(name).now
-            if state is not _RS.ONLINE:
+            state = self.member(name).heard.state
+            if state is not ResourceState.ONLINE:
                 raise Deviation(_ORDER, f"{member.name} comes online, and {name} is {state.value}")
 
+    def _delivered(self, command: Command) -> Self:
+        if self.undelivered[:1] != (command,) or (self.expected and self.undelivered[1:]):
+            raise Deviation(6, f"{command} was delivered, not {self.undelivered[:1]}")
+        model = attrs.evolve(self, undelivered=self.undelivered[1:])
+        member = self.member(command.resource)
+        if command.what is Ask.ONLINE and command.epoch > member.hosted.epoch:
+            for other in self.members:
+                # Not even where the cluster has still to hear that they run.
+                running = other.hosted.has_attempt and not other.hosted.is_stuck
+                if member.name in other.providers and running:
+                    text = f"{member.name} comes online before {other.name}, which used it, is down"
+                    raise Deviation(_ORDER, text)
+        return model._replace(member.with_(hosted=member.hosted.take(command, self.now)))
+
+    # --- the monitor ---------------------------------------------------------------------
+
+    def _sent(self, report: Report) -> Self:
+        if isinstance(report, StateChange) and report.old is ResourceState.INITIALIZING:
+            return attrs.evolve(self, untaken=(*self.untaken, report))
+        member = self.member(report.resource)
+        if report.instance != member.instance:
+            raise Deviation(4, f"{report} is of instance {report.instance}")
+        hosted = member.hosted
+        if self.expected and not hosted.is_reporting:
+            raise _missing(self.expected[0], report)
+        if not hosted.is_reporting and self._is_end(report):
+            hosted = hosted.end(self.now)
+        hosted = hosted.see(Told(report, self.now))
+        model = self._replace(member.with_(hosted=hosted))
+        return attrs.evolve(model, untaken=(*self.untaken, report))
+
     def _is_end(self, report: Report) -> bool:
-        """Whether one that had failed was terminated by its monitor, which is closing.
+        """Whether a failed resource was terminated by its monitor, which is closing.
 
         When that does so is its own matter; that it must not before the cluster has given
         up, and what comes of it, is not.
         """
-        return self.given_up and isinstance(report, StateChange) and report.old is _RS.FAILED
+        has_failed = isinstance(report, StateChange) and report.old is ResourceState.FAILED
+        return self.gave_up and has_failed
 
-    def _hold_ended(self, name: str) -> Self:
-        held = self.member(name).held_until
-        if held is None or self.now < held - _EPSILON:
-            raise Deviation(7, f"{name} was released, and was to be held until {held}")
-        return self._release(name)
+    def _hold_ended(self, seen: HoldEnded) -> Self:
+        found = [member for member in self.members if member.name == seen.resource]
+        if self.closing or not found or found[0].holds != seen.number:
+            return self
+        held = found[0].held_until
+        if held is None:
+            # Lifted before.
+            return self
+        if self.now < held - _EPSILON:
+            raise Deviation(7, f"{seen.resource} was released, and was to be held until {held}")
+        return self._release(seen.resource)
+
+    def _hosted(self, seen: Added | Closing | Closed) -> Self:
+        if isinstance(seen, Closed):
+            name = seen.resource
+            return self._removed(name) if seen.done else self._not_removed(name)
+        if isinstance(seen, Closing):
+            member = self.member(seen.resource)
+            if not member.removed:
+                raise Deviation(6, f"{member.name} is closed, and was not to be removed")
+            return self._replace(member.with_(hosted=member.hosted.end(self.now)))
+        hosted = resource_model(
+            seen.resource, self.deadlines, punctual=self.punctual, now=self.now
+        )
+        providers = dict(self.providers)[seen.resource]
+        return self._added(MemberModel(hosted, seen.instance, providers, self.restart))
 
     # --- the handlers --------------------------------------------------------------------
 
@@ -218,7 +331,8 @@ class ClusterModel(EngineModel):
         member = self.member(seen.resource)
         if isinstance(seen, Entered) and seen.entry is Entry.OFFLINE:
             for other in self.members:
-                if member.name in other.providers and other.is_at_work and not other.hosted.stuck:
+                at_work = other.is_at_work and not other.hosted.is_stuck
+                if member.name in other.providers and at_work:
                     text = f"{member.name} goes offline before {other.name}, which depends on it"
                     raise Deviation(_ORDER, text)
         return self._pass_on(seen)
@@ -234,21 +348,23 @@ class ClusterModel(EngineModel):
         # Equal in all that they say, and in the same order.
         if self.expected[0] != event:
             raise _missing(self.expected[0], event)
+        if isinstance(event, StateChange) and event.value is not None:
+            raise Deviation(2, f"{event} holds what the resource provides: {event.value!r}")
         return attrs.evolve(self, expected=self.expected[1:])
 
 
 def _missing(expected: object, came: object) -> Deviation:
     """Something else came than had to come."""
     rule = 5
-    one = came if expected is None else expected
-    if isinstance(one, RecoveryPlanned):
+    of = came if expected is None else expected
+    if isinstance(of, RecoveryPlanned):
         rule = 7 if isinstance(came, RecoveryPlanned) else 6
-    elif isinstance(one, GroupStateChange):
+    elif isinstance(of, GroupStateChange):
         rule = 11
-    elif isinstance(one, StateChange):
-        late = isinstance(came, StateChange) and came.epoch != one.epoch
+    elif isinstance(of, StateChange):
+        late = isinstance(came, StateChange) and came.epoch != of.epoch
         rule = 4 if late else 2
-    elif isinstance(one, Begins):
+    elif isinstance(of, Command):
         rule = 6
     what = "nothing" if expected is None else expected
     return Deviation(rule, f"{what} was to come, and {came} came")

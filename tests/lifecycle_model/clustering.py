@@ -5,29 +5,38 @@ from __future__ import annotations
 import functools
 import random
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 import trio
 
 from tests.lifecycle_model.actor import CALLER, Actor, Script
-from tests.lifecycle_model.cluster import ClusterModel, MemberModel
+from tests.lifecycle_model.cluster import ClusterModel
 from tests.lifecycle_model.conduct import MONITOR
+from tests.lifecycle_model.delaying import delayed
 from tests.lifecycle_model.driving import Driver
 from tests.lifecycle_model.hosting import POLL
 from tests.lifecycle_model.observations import Ask, ClusterObservation
-from tests.lifecycle_model.operations import Do, Operation, Say, Set
+from tests.lifecycle_model.operations import Do, Operation, Renew, Say, Set
 from tests.lifecycle_model.performing import Performer
-from tests.lifecycle_model.resource import ResourceModel
+from tests.lifecycle_model.requests import DONE
 from tests.lifecycle_model.tapping import Tap
-from trioresource._cluster.cluster import open_cluster
+from trioresource._cluster.cluster import open_cluster_over
+from trioresource._cluster.event_log import EventLog
 from trioresource._model.policy import Deadlines, RestartAction, RestartPolicy
+from trioresource._monitor.monitor import open_monitor_below
+from trioresource._util.nurseries import ungrouped
+from trioresource.testing import choose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from trioresource._cluster import Cluster
+    from trioresource._cluster.hosting import OpenMonitor
 
-__all__ = ["CLUSTER_DEADLINES", "RESTART", "cluster_model", "run_on_cluster"]
+__all__ = ["CLUSTER_DEADLINES", "RESTART", "Hosting", "cluster_model", "run_on_cluster"]
+
+Hosting = Literal["local", "delayed"]
+"""Where the monitor is: beside the cluster, or far away."""
 
 CLUSTER_DEADLINES: Final = Deadlines(soft=0.3, pending=5.0, deadlock=6.0, terminate=10.0)
 """A workload can overrun them, but for the last: then nothing gets stuck."""
@@ -35,6 +44,8 @@ RESTART: Final = RestartPolicy(
     action=RestartAction.RESTART, threshold=1, period=4.0, delay=0.5, retry=6.0
 )
 """A budget that is soon spent, and soon renewed."""
+DELAYS: Final = (0.0, 0.0, 0.01, 0.2, 0.7)
+"""Seconds that a command or a report may travel; the plain schedule takes the first."""
 _GROUP: Final = "shop"
 _PROVIDERS: Final = {"db": (), "web": ("db",)}
 _PATIENCE: Final = 30.0
@@ -44,24 +55,30 @@ _PATIENCE: Final = 30.0
 def cluster_model(
     restart: RestartPolicy = RESTART, *, punctual: bool = True, now: float = 0.0
 ) -> ClusterModel:
-    """What the cluster has to be like before the workload begins.
+    """What the cluster has to be like before anything is in it.
 
     Args:
         restart: the restart policy of both resources.
         punctual: whether deadlines are kept to the instant.
         now: when it begins.
     """
-    members = tuple(
-        MemberModel(
-            ResourceModel(name, CLUSTER_DEADLINES, punctual=punctual, now=now), providers, restart
-        )
-        for name, providers in _PROVIDERS.items()
+    return ClusterModel(
+        (),
+        _GROUP,
+        now=now,
+        providers=tuple(_PROVIDERS.items()),
+        restart=restart,
+        deadlines=CLUSTER_DEADLINES,
+        punctual=punctual,
     )
-    return ClusterModel(members, _GROUP, soft=CLUSTER_DEADLINES.soft, punctual=punctual, now=now)
 
 
 async def run_on_cluster(
-    workload: Sequence[Operation], *, punctual: bool = True, restart: RestartPolicy = RESTART
+    workload: Sequence[Operation],
+    *,
+    punctual: bool = True,
+    restart: RestartPolicy = RESTART,
+    hosting: Hosting = "local",
 ) -> tuple[ClusterObservation, ...]:
     """Run a workload on a cluster of two resources, and compare with the model.
 
@@ -73,6 +90,7 @@ async def run_on_cluster(
         punctual: whether deadlines are kept to the instant. Not so where a schedule lets
             time pass while tasks could run: ``explore(..., timers=True)``.
         restart: the restart policy of both.
+        hosting: whether commands and reports travel, each for as long as the schedule chooses.
 
     Returns:
         All that was observed.
@@ -81,41 +99,46 @@ async def run_on_cluster(
         Deviation: cluster and model do not agree.
     """
     CALLER.set(MONITOR)
+    log = EventLog(1000)
     with ExitStack() as stack:
-        async with open_cluster(random=random.Random(0)) as cluster:
-            tap = Tap(cluster)
-            scripts = {name: Script(name) for name in _PROVIDERS}
+        events = stack.enter_context(log.subscribe(100_000))
+        model = cluster_model(restart, punctual=punctual, now=trio.current_time())
+        driver = Driver(model, events.receive_nowait)
+        tap = Tap(driver.see)
+        trio.lowlevel.add_instrument(tap)
+        stack.callback(trio.lowlevel.remove_instrument, tap)
+        open_monitor: OpenMonitor = tap.at_monitor(open_monitor_below)
+        if hosting == "delayed":
+            open_monitor = delayed(open_monitor, _travel)
+        manager = open_cluster_over(
+            tap.at_engine(open_monitor),
+            log=log,
+            random=random.Random(0),
+            shutdown_deadline=1200.0,
+            open_channel=tap.open_channel,
+        )
+        async with ungrouped(manager) as cluster:
+            bench = _Bench(cluster, driver, restart, punctual=punctual)
             try:
-                await _fill(cluster, scripts, restart)
+                await bench.fill()
             except TimeoutError:
                 if punctual:
                     raise
                 # A slow computer: open() had no turn in time.
                 return ()
-            events = stack.enter_context(cluster.subscribe(buffer=100_000))
-            model = cluster_model(restart, punctual=punctual, now=trio.current_time())
-            driver = Driver(model, events.receive_nowait)
-            tap.note = driver.see
-            bench = _Bench(cluster, scripts, driver, punctual=punctual)
             with driver.scope:
                 await bench.run(workload)
         driver.drain()
-        driver.check(driver.model.at_rest)
+        driver.check(lambda: driver.model.at_rest())
     driver.end()
     return tuple(driver.seen)
 
 
-async def _fill(cluster: Cluster, scripts: dict[str, Script], restart: RestartPolicy) -> None:
-    for name, script in scripts.items():
-        await cluster.add(
-            name,
-            functools.partial(Actor, script),
-            group=_GROUP,
-            depends_on=_PROVIDERS[name],
-            restart=restart,
-            deadlines=CLUSTER_DEADLINES,
-            poll=POLL,
-        )
+async def _travel() -> None:
+    """Wait as long as a command or a report travels."""
+    seconds = choose(DELAYS)
+    if seconds:
+        await trio.sleep(seconds)
 
 
 @final
@@ -125,21 +148,27 @@ class _Bench:
     def __init__(
         self,
         cluster: Cluster,
-        scripts: dict[str, Script],
         driver: Driver[ClusterModel],
+        restart: RestartPolicy,
         *,
         punctual: bool,
     ) -> None:
         self._punctual = punctual
+        self._restart = restart
         self._cluster = cluster
-        self._scripts = scripts
         self._driver = driver
-        self._performer = Performer(scripts, driver, self._do, self._at_once)
-        for name, script in scripts.items():
-            terminate = cluster.resource(name).terminate
-            script.quit = functools.partial(driver.ask, Ask.TERMINATE, name, terminate)
+        self._scripts = {name: Script(name) for name in _PROVIDERS}
+        self._performer = Performer(self._scripts, driver, self._do, self._at_once)
+        for name, script in self._scripts.items():
+            script.quit = functools.partial(self._quit, name)
+
+    async def fill(self) -> None:
+        """Add the resources."""
+        for name in self._scripts:
+            await self._add(name)
 
     async def run(self, workload: Sequence[Operation]) -> None:
+        """Run a workload, and what comes after it."""
         CALLER.set("a caller")
         await self._performer.perform(workload)
         for script in self._scripts.values():
@@ -152,11 +181,36 @@ class _Bench:
         while not (self._punctual or driver.model.is_at_rest):
             await trio.sleep(_PATIENCE)
             driver.drain()
-        driver.check(driver.model.at_rest)
+        driver.check(lambda: driver.model.at_rest())
         driver.asked(Ask.CLOSE, _GROUP)
 
-    async def _do(self, operation: Do) -> None:
-        resource = self._cluster.resource(operation.resource)
+    async def _add(self, name: str) -> None:
+        await self._cluster.add(
+            name,
+            functools.partial(Actor, self._scripts[name]),
+            group=_GROUP,
+            depends_on=_PROVIDERS[name],
+            restart=self._restart,
+            deadlines=CLUSTER_DEADLINES,
+            poll=POLL,
+        )
+
+    async def _quit(self, name: str) -> None:
+        await self._driver.ask(Ask.QUIT, name, self._cluster.resource(name).terminate)
+
+    async def _do(self, operation: Do | Renew) -> None:
+        name = operation.resource
+        if name not in self._cluster.resources:
+            # It has been removed, and is not back yet.
+            return
+        if isinstance(operation, Renew):
+            remove = functools.partial(self._cluster.remove, name)
+            if await self._driver.ask(Ask.REMOVE, name, remove) == DONE:
+                # What is said through the scopes of the old one is said of the old one.
+                self._scripts[name].scopes.clear()
+                await self._add(name)
+            return
+        resource = self._cluster.resource(name)
         calls: dict[Ask, Callable[[], Awaitable[Any]]] = {
             Ask.ONLINE: resource.online,
             Ask.OFFLINE: resource.offline,
@@ -164,9 +218,9 @@ class _Bench:
             Ask.CONTROL: functools.partial(resource.control, "code"),
         }
         call = calls[operation.what]
-        await self._driver.ask(operation.what, resource.name, call, patience=operation.patience)
+        await self._driver.ask(operation.what, name, call, patience=operation.patience)
 
     def _at_once(self, operation: Say | Set) -> None:
-        resource, driver = self._cluster.resource(operation.resource), self._driver
-        if isinstance(operation, Say):
-            driver.at_once(Ask.FAIL, resource.name, resource.fail)
+        name, driver = operation.resource, self._driver
+        if isinstance(operation, Say) and name in self._cluster.resources:
+            driver.at_once(Ask.FAIL, name, self._cluster.resource(name).fail)

@@ -1,40 +1,38 @@
-"""The model of a cluster's engine: which events it has to publish, and which calls it makes.
+"""The model of a cluster's engine: which events it has to publish, and which commands it gives.
 
-It is told what goes in (commands, the reports that the engine takes from the monitor's
-channel, the end of holds) and says what has to come out at once, in order. The order is
-part of it, for rule 11 leaves none to accident: whoever was asked for or heard of is looked
-at in that order, and then the neighbours of whom it mattered, dependents before providers.
+It is told what goes in (requests, the reports that the engine takes from its channel, the end
+of holds) and says what has to come out at once, in order. The order is part of it, for rule 11
+leaves none to accident: what was asked for or heard of is looked at in that order, and then the
+neighbours to which it mattered, dependents before providers.
+
+It knows no more of a monitor than the engine may: its reports, and the commands that they have
+not answered (G1 to G6, G8).
 """
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Final, Self
 
 import attrs
 
 from tests.lifecycle_model.members import MemberModel
-from tests.lifecycle_model.observations import Ask, Deviation
+from tests.lifecycle_model.observations import Ask, Command, Deviation
 from trioresource._model.events import ClusterEvent, GroupStateChange, RecoveryPlanned
 from trioresource._model.reports import (
     AttemptEnded,
     AttemptStuck,
+    CommandTaken,
     FailureReport,
-    Report,
+    ResourceReport,
     StateChange,
 )
 from trioresource._model.states import DesiredState, GroupState, ResourceState, is_legal
 
-__all__ = ["Begins", "EngineModel"]
+__all__ = ["EngineModel"]
 
-_RS = ResourceState
-
-
-@attrs.frozen
-class Begins:
-    """A call to the monitor has to change a resource's state now."""
-
-    resource: str
-    new: ResourceState
+_DONE: Final = "done"
+_REFUSED: Final = "InvalidStateError"
 
 
 @attrs.frozen
@@ -45,61 +43,108 @@ class EngineModel:
     group_name: str
     group: GroupState = GroupState.OFFLINE
     closing: bool = False
-    given_up: bool = False
-    """Whether all that was left at the end was terminated."""
-    untaken: tuple[Report, ...] = ()
+    untaken: tuple[ResourceReport, ...] = ()
     """What the monitor has sent and the engine has not taken yet."""
+    undelivered: tuple[Command, ...] = ()
+    """What the engine has commanded and the monitor has not taken yet."""
     touched: tuple[str, ...] = ()
-    """Who has to be looked at, in this order."""
-    expected: tuple[ClusterEvent | Begins, ...] = ()
+    """What has to be looked at, in this order."""
+    expected: tuple[ClusterEvent | Command, ...] = ()
     """What has to happen next, before anything else does."""
+    holds: Mapping[str, int] = attrs.field(factory=dict)
+    """How many holds those of a name have had that were removed."""
     now: float = 0.0
 
     def member(self, name: str) -> MemberModel:
-        """One of its resources.
+        """Get a resource by its name.
 
         Raises:
             Deviation: there is none of that name.
         """
-        for one in self.members:
-            if one.name == name:
-                return one
+        for member in self.members:
+            if member.name == name:
+                return member
         raise Deviation(11, f"there is no resource named {name!r}")
 
     def is_wanted(self, member: MemberModel) -> bool:
         """Whether it should be online."""
         return member.desired is DesiredState.ONLINE and not self.closing
 
-    # --- commands ------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------
 
-    def _command(self, what: Ask, name: str) -> Self:
-        """Carry out a command, and whatever comes of it."""
+    def _request(self, what: Ask, name: str) -> Self:
+        """Carry out a request, and whatever comes of it."""
         if what is Ask.ONLINE:
+            wanted = self._with_providers(name)
+            if self.closing or any(self.member(other).removed for other in wanted):
+                return self
             model = self
-            for one in self._with_providers(name):
-                member = model.member(one)
-                model = model._replace(member.commanded(DesiredState.ONLINE))._touch(one)
+            for other in wanted:
+                member = model.member(other)
+                model = model._replace(member.asked(DesiredState.ONLINE))
+                if member.is_active and member.heard.state is not ResourceState.FAILED:
+                    # It may be over by now: only the answer tells (G3).
+                    model = model._command(other, Ask.ONLINE, member.epoch)
+                model = model._touch(other)
             return model._work()
         member = self.member(name)
-        model = self._replace(member.commanded(DesiredState.OFFLINE))._touch(name)
-        if what is Ask.TERMINATE or member.now is _RS.FAILED:
-            model = model._begin(name, what)
+        if member.removed:
+            return self
+        model = self._replace(member.asked(DesiredState.OFFLINE))._touch(name)
+        if what is not Ask.OFFLINE:
+            model = model._command(name, Ask.TERMINATE)
+        elif member.heard.state is ResourceState.FAILED:
+            model = model._command(name, Ask.OFFLINE)
         return model._work()
 
     def _with_providers(self, name: str) -> list[str]:
         found = [name]
         for provider in self.member(name).providers:
-            found += [one for one in self._with_providers(provider) if one not in found]
+            found += [other for other in self._with_providers(provider) if other not in found]
         return found
+
+    def _fail(self, name: str) -> tuple[Self, str]:
+        """Have it fail, if there is anything to fail; what comes of that is reported."""
+        member = self.member(name)
+        going = member.heard.state is ResourceState.OFFLINE_PENDING
+        if member.removed or not (member.is_up or going):
+            return self, _REFUSED
+        model = self._replace(member.with_(told_to_fail=member.epoch))
+        command = Command(name, member.instance, Ask.FAIL, epoch=member.epoch)
+        return model._expect(command), _DONE
+
+    def _begin_removal(self, name: str) -> tuple[Self, str | None]:
+        member = self.member(name)
+        is_up = member.is_up or member.state.is_active
+        if member.removed or is_up or self._dependents(name):
+            return self, _REFUSED
+        member = member.asked(DesiredState.OFFLINE).with_(removed=True)
+        return self._touch(name)._replace(member), None
+
+    def _removed(self, name: str) -> Self:
+        others = tuple(member for member in self.members if member.name != name)
+        touched = tuple(other for other in self.touched if other != name)
+        holds = {**self.holds, name: self.member(name).holds}
+        model = attrs.evolve(self, members=others, touched=touched, holds=holds)
+        return model._tell_group(self.now)
+
+    def _not_removed(self, name: str) -> Self:
+        return self._replace(self.member(name).with_(removed=False))._touch(name)._work()
+
+    def _added(self, member: MemberModel) -> Self:
+        member = member.with_(holds=self.holds.get(member.name, 0))
+        return attrs.evolve(self, members=(*self.members, member))._tell_group(self.now)
 
     def _close(self) -> Self:
         model = attrs.evolve(self, closing=True)
-        return model._touch(*(one.name for one in self.members))._work()
+        return model._touch(*(member.name for member in self.members))._work()
 
     def _give_up(self) -> Self:
-        model = attrs.evolve(self, given_up=True)
+        """At the end, terminate all that is left."""
+        model = self
         for member in self.members:
-            model = model._begin(member.name, Ask.TERMINATE)
+            if member.is_active or member.heard.state is ResourceState.FAILED:
+                model = model._command(member.name, Ask.TERMINATE)
         return model
 
     def _release(self, name: str) -> Self:
@@ -107,48 +152,51 @@ class EngineModel:
 
     # --- reports -------------------------------------------------------------------------
 
-    def _taken(self, report: Report) -> Self:
+    def _taken(self, report: ResourceReport) -> Self:
         """The engine takes a report: what it has to tell of it, at once."""
-        model = self._touch(report.resource)
-        if isinstance(report, StateChange) and report.old is _RS.INITIALIZING:
-            return model
-        if self.untaken[:1] != (report,):
+        if not self.untaken or self.untaken[0] is not report:
             raise Deviation(5, f"{report} was taken, and the next one is {self.untaken[:1]}")
-        model = attrs.evolve(model, untaken=self.untaken[1:])
-        if isinstance(report, AttemptEnded):
+        model = attrs.evolve(self, untaken=self.untaken[1:])
+        found = [member for member in self.members if member.instance == report.instance]
+        if not found:
+            # Of one that was removed, whatever has its name by now (G8).
             return model
+        member, name = found[0], found[0].name
+        if isinstance(report, StateChange) and report.old is ResourceState.INITIALIZING:
+            return model._touch(name)
+        was_current = report.generation == member.generation
+        model = model._replace(member.with_(heard=member.heard.with_report(report)))
         if isinstance(report, StateChange):
-            return model._heard(report)
+            return model._tell(name, report)._touch(name)
+        if isinstance(report, CommandTaken):
+            member = model.member(name)
+            if was_current and member.is_new:
+                # The attempt was refused, so its number is free again.
+                model = model._replace(member.with_(epoch=report.epoch))
+            return model._touch(name)
+        if isinstance(report, AttemptEnded):
+            return model._touch(name)
         model = model._expect(report)
         if isinstance(report, AttemptStuck):
-            # Whatever was to come after its end is forgotten.
-            return model._replace(model.member(report.resource).with_(gave_up=True))
-        return model._failed(report) if isinstance(report, FailureReport) else model
+            model = model._replace(model.member(name).with_(gave_up=True))
+        elif isinstance(report, FailureReport):
+            model = model._failed(report, name, is_decided=was_current)
+        return model._touch(name)
 
-    def _heard(self, change: StateChange) -> Self:
-        member = self.member(change.resource).with_(heard=change.new, stopped=False)
-        if change.new is _RS.ONLINE_PENDING:
-            member = member.with_(begun=change.epoch, online_since=None)
-        elif change.new is _RS.ONLINE:
-            member = member.with_(online_since=change.time)
-        return self._replace(member)._tell(member.name, change)
-
-    def _failed(self, failure: FailureReport) -> Self:
-        member = self.member(failure.resource)
-        pardoned = failure.epoch <= member.pardoned
-        gave_up = member.gave_up or not pardoned
-        member = member.with_(failure_heard=failure.epoch, gave_up=gave_up)
-        # Recover if, and only if, it should be online, and no command came after the failure.
-        if pardoned or not self.is_wanted(member):
+    def _failed(self, failure: FailureReport, name: str, *, is_decided: bool) -> Self:
+        member = self.member(name).with_(gave_up=True)
+        # Recover if, and only if, it should be online. A report that has not observed the
+        # latest command spends nothing: that command came after the failure (G2).
+        if not (is_decided and self.is_wanted(member)):
             return self._replace(member)
         decision, member = member.recovered(failure.time, self.now)
-        planned = RecoveryPlanned(member.name, failure.epoch, decision, failure.time)
+        planned = RecoveryPlanned(name, failure.epoch, decision, failure.time)
         return self._replace(member)._expect(planned)
 
     # --- decisions -----------------------------------------------------------------------
 
     def _work(self) -> Self:
-        """Look at whoever was touched, and at whomever that touches."""
+        """Look at what was touched, and at whatever that touches."""
         model = self
         while model.touched:
             name, *others = model.touched
@@ -163,52 +211,74 @@ class EngineModel:
 
     def _look_at(self, member: MemberModel) -> Self:
         """Whether it has to come up or to go down, and may."""
-        name, wanted = member.name, self.is_wanted(member)
+        name, heard, wanted = member.name, member.heard, self.is_wanted(member)
         satisfied = self._is_satisfied(member)
         # Once it was told to be going offline it goes; what is wanted now comes after that.
-        gone = member.leaving and member.state is _RS.OFFLINE_PENDING
+        gone = member.leaving and member.state is ResourceState.OFFLINE_PENDING
         leaving = member.is_up and (gone or not (wanted and satisfied))
-        stopped = member.stopped or (gone and not member.is_up)
-        member = member.with_(leaving=leaving, stopped=stopped, starting=False)
+        member = member.with_(leaving=leaving, starting=False)
         model = self._replace(member)
-        blocked = model._is_blocked(member)
         if leaving:
-            # On what is only coming up nobody relies.
-            if member.now is _RS.ONLINE and blocked:
+            # Nothing relies yet on what is only coming up.
+            relied_on = heard.state is ResourceState.ONLINE and not member.is_new
+            if relied_on and model._is_blocked(member):
                 return model
-            member = member.with_(leaving=False, stopped=member.heard is _RS.ONLINE)
-            return model._replace(member)._begin(name, Ask.OFFLINE)
-        if not wanted or member.is_up or member.now.is_pending or self._is_held(member):
+            return model._replace(member.with_(leaving=False))._command(name, Ask.OFFLINE)
+        if not wanted or member.is_up or self._is_held(member):
             return model
-        if satisfied and not (member.is_active or blocked):
-            return model._begin(name, Ask.ONLINE)
-        coming = all(self._may_come(self.member(one)) for one in member.providers)
-        return model._replace(member.with_(starting=satisfied or coming))
+        if not satisfied:
+            coming = all(model._may_come(model.member(other)) for other in member.providers)
+            return model._replace(member.with_(starting=coming))
+        if member.is_active or model._is_blocked(member):
+            return model._replace(member.with_(starting=True))
+        return model._begin(member)
 
     @staticmethod
     def _is_held(member: MemberModel) -> bool:
-        return member.held_until is not None or member.hosted.stuck or not member.is_failure_heard
+        """Whether nothing may be begun yet: it is held, or has still to be heard of."""
+        heard = member.heard
+        unclear = heard.state.is_pending or heard.cause_missing or not member.is_current
+        return member.held_until is not None or heard.stuck or unclear
 
     def _is_satisfied(self, member: MemberModel) -> bool:
-        return all(self.member(one).is_available for one in member.providers)
+        return all(self._gives(self.member(other), member) for other in member.providers)
+
+    @staticmethod
+    def _gives(provider: MemberModel, member: MemberModel) -> bool:
+        """Whether it has the provider: a running attempt the very one that it was given (G4)."""
+        if not provider.is_available:
+            return False
+        return not member.is_active or (provider.name, provider.epoch) in member.given
 
     def _may_come(self, member: MemberModel) -> bool:
         return member.is_available or (member.is_coming and self.is_wanted(member))
 
     def _is_blocked(self, member: MemberModel) -> bool:
-        """Whether a dependent that can not be without it has still to go down."""
-        dependents = [self.member(one) for one in self._dependents(member.name)]
-        return any(one.is_in_the_way and not self._is_satisfied(one) for one in dependents)
+        """Whether a dependent that cannot be without it has still to go down."""
+        dependents = [self.member(other) for other in self._dependents(member.name)]
+        return any(other.is_in_the_way and not self._is_satisfied(other) for other in dependents)
 
     def _dependents(self, name: str) -> tuple[str, ...]:
-        return tuple(one.name for one in self.members if name in one.providers)
+        return tuple(member.name for member in self.members if name in member.providers)
 
-    def _begin(self, name: str, what: Ask) -> Self:
-        """A call to the monitor: what comes of that has to be reported at once."""
+    # --- commands ------------------------------------------------------------------------
+
+    def _begin(self, member: MemberModel) -> Self:
+        """Command the next attempt to begin, with what its providers provide (G4)."""
+        given = tuple((other, self.member(other).epoch) for other in member.providers)
+        epoch = member.epoch + 1
+        model = self._replace(member.with_(epoch=epoch, given=given))
+        return model._command(member.name, Ask.ONLINE, epoch)
+
+    def _command(self, name: str, what: Ask, epoch: int = 0) -> Self:
+        """Give a command; its number rises by one."""
         member = self.member(name)
-        hosted, new = member.hosted.begin(what, self.now)
-        model = self._replace(member.with_(hosted=hosted))
-        return model if new is None else model._expect(Begins(name, new))
+        generation = member.generation + 1
+        member = member.with_(generation=generation)
+        if what is not Ask.ONLINE:
+            member = member.with_(going_down=generation, terminating=what is Ask.TERMINATE)
+        model = self._replace(member)
+        return model._expect(Command(name, member.instance, what, generation, epoch))
 
     # --- telling -------------------------------------------------------------------------
 
@@ -219,11 +289,11 @@ class EngineModel:
         words. What the engine itself knows is told of the latest attempt, as of now.
         """
         member, model = self.member(name), self
-        new, heard = member.to_tell, member.heard
+        (new, detail), heard = member.to_tell, member.heard.state
         if new is member.state:
             return self
-        of_the_latest = (member.hosted.epoch, self.now, "")
-        of_the_report = of_the_latest
+        of_the_latest = (member.epoch, self.now, detail)
+        of_the_report = (member.epoch, self.now, "")
         if change is not None:
             of_the_report = (change.epoch, change.time, change.detail)
         if new is not heard and not is_legal(member.state, new):
@@ -239,10 +309,14 @@ class EngineModel:
         if not is_legal(member.state, new):
             raise Deviation(2, f"{name}: {new.value} would follow {member.state.value}")
         model = self._replace(member.with_(state=new))
-        model = model._expect(StateChange(name, epoch, member.state, new, time, detail))
-        group = _group_state(model.members)
-        if group is not self.group:
-            model = model._expect(GroupStateChange(self.group_name, self.group, group, time))
+        change = StateChange(name, epoch, member.state, new, time, detail)
+        return model._expect(change)._tell_group(time)
+
+    def _tell_group(self, time: float) -> Self:
+        group = _group_state(self.members)
+        if group is self.group:
+            return self
+        model = self._expect(GroupStateChange(self.group_name, self.group, group, time))
         return attrs.evolve(model, group=group)
 
     # --- steps ---------------------------------------------------------------------------
@@ -251,24 +325,25 @@ class EngineModel:
         return attrs.evolve(self, expected=(*self.expected, what))
 
     def _touch(self, *names: str) -> Self:
-        new = (one for one in names if one not in self.touched)
+        new = (name for name in names if name not in self.touched)
         return attrs.evolve(self, touched=(*self.touched, *new))
 
     def _replace(self, member: MemberModel) -> Self:
-        members = tuple(member if one.name == member.name else one for one in self.members)
+        members = tuple(member if old.name == member.name else old for old in self.members)
         return attrs.evolve(self, members=members)
 
 
 def _group_state(members: tuple[MemberModel, ...]) -> GroupState:
-    """The worst that is told of any member; whole if all whom nobody depends on are online."""
-    states = [one.state for one in members]
-    needed = [name for one in members for name in one.providers]
-    if _RS.FAILED in states:
+    """The worst that is told of any member; whole if all on which none depends are online."""
+    states = [member.state for member in members]
+    needed = [name for member in members for name in member.providers]
+    if ResourceState.FAILED in states:
         return GroupState.FAILED
-    if _RS.ONLINE_PENDING in states or _RS.OFFLINE_PENDING in states:
+    if ResourceState.ONLINE_PENDING in states or ResourceState.OFFLINE_PENDING in states:
         return GroupState.PENDING
-    if _RS.ONLINE not in states:
+    if ResourceState.ONLINE not in states:
         return GroupState.OFFLINE
-    if all(one.state is _RS.ONLINE for one in members if one.name not in needed):
+    top = [member for member in members if member.name not in needed]
+    if all(member.state is ResourceState.ONLINE for member in top):
         return GroupState.ONLINE
     return GroupState.PARTIAL_ONLINE

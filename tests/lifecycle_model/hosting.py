@@ -11,9 +11,9 @@ from tests.lifecycle_model.actor import CALLER, Actor, Script, TrustedActor
 from tests.lifecycle_model.conduct import MONITOR
 from tests.lifecycle_model.driving import Driver
 from tests.lifecycle_model.observations import Ask, ClusterObservation
-from tests.lifecycle_model.operations import Do, Operation, Say, Set
+from tests.lifecycle_model.operations import Do, Operation, Renew, Say, Set
 from tests.lifecycle_model.performing import Performer
-from tests.lifecycle_model.resource import ResourceModel
+from tests.lifecycle_model.resource import ResourceModel, resource_model
 from trioresource._model.policy import Deadlines, PollIntervals
 from trioresource._monitor.monitor import open_monitor
 
@@ -69,7 +69,7 @@ async def run_on_monitor(
             # A slow computer: open() had no turn in time.
             return ()
         monitor.reports.receive_nowait()  # that it is offline now, and no longer initializing
-        model = ResourceModel(
+        model = resource_model(
             _NAME,
             deadlines,
             punctual=punctual,
@@ -115,7 +115,8 @@ class _Bench:
         driver.drain()
         driver.check(lambda: driver.model.at_rest(trio.current_time()))
 
-    async def _do(self, operation: Do) -> None:
+    async def _do(self, operation: Do | Renew) -> None:
+        assert isinstance(operation, Do)
         hosted = self._hosted
         calls: dict[Ask, Callable[[], Awaitable[Any]]] = {
             Ask.ONLINE: hosted.online,

@@ -10,16 +10,21 @@ from trioresource._model.events import ClusterEvent
 from trioresource._model.reports import Report
 
 __all__ = [
+    "Added",
     "AllTaken",
     "Answered",
     "Ask",
     "Asked",
+    "Closed",
+    "Closing",
     "ClusterObservation",
+    "Command",
+    "Commanded",
+    "Delivered",
     "Deviation",
     "Ended",
     "Entered",
     "Entry",
-    "GivenUp",
     "Handled",
     "Held",
     "HoldEnded",
@@ -61,6 +66,7 @@ class Ask(enum.Enum):
     PROGRESS = "report_progress"
     CHANGE = "set_properties"
     CLOSE = "close"
+    REMOVE = "remove"
 
 
 class Entry(enum.Enum):
@@ -194,6 +200,35 @@ class Taken:
 
 
 @attrs.frozen
+class Command:
+    """A command that a cluster's engine gives to a monitor."""
+
+    resource: str
+    instance: int
+    what: Ask
+    """``ONLINE``, ``OFFLINE``, ``TERMINATE`` or ``FAIL``."""
+    generation: int = 0
+    epoch: int = 0
+    """The attempt that is begun, confirmed, or told to fail."""
+
+
+@attrs.frozen
+class Commanded:
+    """The engine gives a command."""
+
+    command: Command
+    time: float
+
+
+@attrs.frozen
+class Delivered:
+    """The monitor takes a command; what is reported next comes of it."""
+
+    command: Command
+    time: float
+
+
+@attrs.frozen
 class AllTaken:
     """The engine has taken all there are; what it does next are its decisions."""
 
@@ -201,17 +236,39 @@ class AllTaken:
 
 
 @attrs.frozen
-class HoldEnded:
-    """The engine may restart a resource again; what it does next comes of that."""
+class Added:
+    """A resource is hosted; the engine takes it into its cluster now."""
+
+    resource: str
+    instance: int
+    time: float
+
+
+@attrs.frozen
+class Closing:
+    """The monitor begins to close a resource that is removed from its cluster."""
 
     resource: str
     time: float
 
 
 @attrs.frozen
-class GivenUp:
-    """A cluster at its end has waited long enough, and terminates all that is left."""
+class Closed:
+    """That has ended; the engine forgets the resource now, if it was done."""
 
+    resource: str
+    done: bool
+    """Whether nothing is left of it."""
+    time: float
+
+
+@attrs.frozen
+class HoldEnded:
+    """The time of a hold is over, or the hold was lifted."""
+
+    resource: str
+    number: int
+    """Counts the holds of the resource."""
     time: float
 
 
@@ -219,5 +276,16 @@ Handled = Entered | Left | Held | Released | Ended
 """What happens to a handler."""
 Observation = Asked | Answered | Handled | Told
 """Everything that the model of a resource may be told."""
-ClusterObservation = Observation | Sent | Taken | AllTaken | HoldEnded | GivenUp
+ClusterObservation = (
+    Observation
+    | Commanded
+    | Delivered
+    | Sent
+    | Taken
+    | AllTaken
+    | HoldEnded
+    | Added
+    | Closing
+    | Closed
+)
 """Everything that the model of a cluster may be told."""

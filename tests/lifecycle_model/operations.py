@@ -8,7 +8,7 @@ import attrs
 
 from tests.lifecycle_model.observations import Ask, Entry
 
-__all__ = ["Behave", "Do", "Finish", "Late", "Manner", "Operation", "Say", "Set", "Wait"]
+__all__ = ["Behave", "Do", "Finish", "Late", "Manner", "Operation", "Renew", "Say", "Set", "Wait"]
 
 
 class Manner(enum.Enum):
@@ -91,5 +91,12 @@ class Wait:
     seconds: float
 
 
-Operation = Do | Say | Late | Finish | Behave | Set | Wait
+@attrs.frozen
+class Renew:
+    """The resource is removed from its cluster, and another one is added under its name."""
+
+    resource: str
+
+
+Operation = Do | Say | Late | Finish | Behave | Set | Renew | Wait
 """Whatever may stand in a workload."""

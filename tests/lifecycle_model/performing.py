@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 import trio
 
 from tests.lifecycle_model.observations import Ask
-from tests.lifecycle_model.operations import Behave, Do, Finish, Late, Operation, Say, Set, Wait
+from tests.lifecycle_model.operations import Behave, Do, Finish, Late, Operation, Renew, Say, Set, Wait
 from tests.lifecycle_model.requests import SAID
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Performer:
         self,
         scripts: Mapping[str, Script],
         driver: Driver[Any],
-        do: Callable[[Do], Awaitable[None]],
+        do: Callable[[Do | Renew], Awaitable[None]],
         at_once: Callable[[Say | Set], None],
     ) -> None:
         self._scripts = scripts
@@ -53,8 +53,9 @@ class Performer:
             for operation in workload:
                 if isinstance(operation, Wait):
                     await trio.sleep(operation.seconds)
-                elif isinstance(operation, Do):
-                    name = f"{operation.what.value} {operation.resource}"
+                elif isinstance(operation, Do | Renew):
+                    what = operation.what if isinstance(operation, Do) else Ask.REMOVE
+                    name = f"{what.value} {operation.resource}"
                     nursery.start_soon(self._do, operation, name=name)
                 else:
                     self._perform(operation, self._scripts[operation.resource])

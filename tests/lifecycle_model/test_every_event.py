@@ -17,6 +17,7 @@ from tests.lifecycle_model import (
     Manner,
     Operation,
     ResourceModel,
+    resource_model,
     Say,
     Wait,
     run_on_cluster,
@@ -156,7 +157,7 @@ def test_each_report_of_a_monitor(workload: str) -> None:
         seen[:] = await run_on_monitor(ON_A_MONITOR[workload])
 
     explore(scenario, strategy="fifo")
-    model = ResourceModel("r", DEADLINES)
+    model = resource_model("r", DEADLINES)
     assert sum(isinstance(one, Told) for one in seen) > 3
     assert unnoticed(model, seen, lambda model: model.at_rest(seen[-1].time)) == []
 

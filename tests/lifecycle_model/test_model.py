@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import pytest
 
-from tests.lifecycle_model import Ask, Deviation, Entry, ResourceModel
+from tests.lifecycle_model import Ask, Deviation, Entry, ResourceModel, resource_model
 from tests.lifecycle_model.conduct import MONITOR
 from tests.lifecycle_model.hosting import DEADLINES
 from tests.lifecycle_model.observations import Answered, Asked, Entered, How, Left, Told
@@ -27,7 +27,7 @@ UP: Final = (ASKED, LAUNCHED, ENTERED, LEFT, ONLINE)
 
 
 def see(*seen: Observation) -> ResourceModel:
-    model = ResourceModel("r", DEADLINES)
+    model = resource_model("r", DEADLINES)
     for one in seen:
         model = model.see(one)
     return model
