@@ -336,6 +336,17 @@ class ResourceRecord:
         """Whether those it depends on have to wait for its end; for a stuck one in vain."""
         return self.is_active and not self.is_stuck
 
+    def has_ended(self, generation: int, epoch: int) -> bool:
+        """Whether a command to go down was answered, and its attempt has ended or is stuck.
+
+        Args:
+            generation: the number of the command.
+            epoch: the latest attempt when it was given. One with a later number begins only
+                when nothing is left of that.
+        """
+        is_answered = self.reported.observed >= generation
+        return is_answered and (self.epoch > epoch or not self.is_in_the_way)
+
     @property
     def is_coming(self) -> bool:
         """Whether it may become available with no further command of a user."""

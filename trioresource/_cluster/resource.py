@@ -187,13 +187,15 @@ class Resource:
         """
         record, engine = self._record, self._engine
         engine.terminate(record)
+        # A later command may begin another attempt, which this call does not wait for.
+        generation, epoch = record.generation, record.epoch
         if is_task_of(record.hosted.instance):
             # It cannot be joined with itself.
             return
         await trio.lowlevel.cancel_shielded_checkpoint()
         # The bound is that of the terminate timers: a stuck attempt is reported.
         with trio.CancelScope(shield=True):
-            while engine.is_running and not (record.is_current and not record.is_in_the_way):
+            while engine.is_running and not record.has_ended(generation, epoch):
                 await record.next_change()
         await trio.lowlevel.checkpoint_if_cancelled()
         if record.is_stuck:
