@@ -8,12 +8,13 @@ comes first, what may come online, what is so in the end.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 from typing import Final, Self
 
 import attrs
 
-from tests.lifecycle_model.engine import EngineModel
+from tests.lifecycle_model.engine import EngineModel, are_enough
 from tests.lifecycle_model.members import MemberModel
 from tests.lifecycle_model.observations import (
     Added,
@@ -43,7 +44,7 @@ from trioresource._model.policy import Deadlines, RestartPolicy
 from trioresource._model.reports import Report, StateChange
 from trioresource._model.states import DesiredState, ResourceState
 
-__all__ = ["ClusterModel", "MemberModel"]
+__all__ = ["ClusterModel", "MemberModel", "Needs"]
 
 _EPSILON: Final = 1e-9
 _ORDER: Final = 0
@@ -54,11 +55,20 @@ _OF_THE_MONITOR: Final = (Ask.REPORT, Ask.PROGRESS)
 
 
 @attrs.frozen
+class Needs:
+    """What a resource depends on."""
+
+    providers: tuple[str, ...] = ()
+    all_of_them: bool = True
+    """Whether it needs all of them, and not any of them."""
+
+
+@attrs.frozen
 class ClusterModel(EngineModel):
     """What a cluster with one group has to be like. A value: what happens makes another."""
 
-    providers: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """What the resources that are added depend on, by their names."""
+    layout: Mapping[str, Needs] = attrs.field(factory=dict)
+    """What the resources that are added need, by their names."""
     restart: RestartPolicy = RestartPolicy()
     deadlines: Deadlines = Deadlines()
     punctual: bool = True
@@ -138,9 +148,10 @@ class ClusterModel(EngineModel):
         if (heard.state, heard.epoch) != (hosted.state, hosted.epoch):
             text = f"{member.name} is {hosted.state.value} in attempt {hosted.epoch}"
             raise Deviation(4, f"{text}, and known as {heard.state.value} in {heard.epoch}")
-        for name, epoch in member.given if member.state is ResourceState.ONLINE else ():
-            if self.member(name).hosted.epoch != epoch:
-                text = f"{member.name} uses attempt {epoch} of {name}, which is over"
+        if member.state is ResourceState.ONLINE:
+            alive = [self.member(name).hosted.epoch == epoch for name, epoch in member.given]
+            if not are_enough(member, alive):
+                text = f"{member.name} uses {member.given}, and some of that is over"
                 raise Deviation(_ORDER, text)
 
     @property
@@ -157,12 +168,15 @@ class ClusterModel(EngineModel):
         if member.desired is DesiredState.OFFLINE or self.closing:
             down = (ResourceState.OFFLINE, ResourceState.FAILED)
             return down if gave_up else down[:1]
-        states = [self.member(name).state for name in member.providers]
-        if any(state is not ResourceState.ONLINE for state in states):
+        if not are_enough(member, self._are_online(member)):
             return (ResourceState.OFFLINE, ResourceState.FAILED)
         if stuck or member.held_until == inf:
             return (ResourceState.FAILED,)
         return (ResourceState.ONLINE,)
+
+    def _are_online(self, member: MemberModel) -> list[bool]:
+        states = [self.member(name).heard.state for name in member.providers]
+        return [state is ResourceState.ONLINE for state in states]
 
     def _check_done(self) -> None:
         """Whether all that had to happen has happened."""
@@ -253,10 +267,8 @@ class ClusterModel(EngineModel):
         if member.held_until is not None:
             held = member.held_until
             raise Deviation(7, f"{member.name} comes online, and is held until {held:g}")
-        for name in member.providers:
-            state = self.member(name).heard.state
-            if state is not ResourceState.ONLINE:
-                raise Deviation(_ORDER, f"{member.name} comes online, and {name} is {state.value}")
+        if not are_enough(member, self._are_online(member)):
+            raise Deviation(_ORDER, f"{member.name} comes online before {member.providers}")
 
     def _delivered(self, command: Command) -> Self:
         if self.undelivered[:1] != (command,) or (self.expected and self.undelivered[1:]):
@@ -267,7 +279,7 @@ class ClusterModel(EngineModel):
             for other in self.members:
                 # Not even where the cluster has still to hear that they run.
                 running = other.hosted.has_attempt and not other.hosted.is_stuck
-                if member.name in other.providers and running:
+                if member.name in other.providers and other.needs_all and running:
                     text = f"{member.name} comes online before {other.name}, which used it, is down"
                     raise Deviation(_ORDER, text)
         return model._replace(member.with_(hosted=member.hosted.take(command, self.now)))
@@ -319,11 +331,11 @@ class ClusterModel(EngineModel):
             if not member.removed:
                 raise Deviation(6, f"{member.name} is closed, and was not to be removed")
             return self._replace(member.with_(hosted=member.hosted.end(self.now)))
-        hosted = resource_model(
-            seen.resource, self.deadlines, punctual=self.punctual, now=self.now
+        hosted = resource_model(seen.resource, self.deadlines, punctual=self.punctual, now=self.now)
+        needs = self.layout[seen.resource]
+        return self._added(
+            MemberModel(hosted, seen.instance, needs.providers, needs.all_of_them, self.restart)
         )
-        providers = dict(self.providers)[seen.resource]
-        return self._added(MemberModel(hosted, seen.instance, providers, self.restart))
 
     # --- the handlers --------------------------------------------------------------------
 
@@ -332,7 +344,7 @@ class ClusterModel(EngineModel):
         if isinstance(seen, Entered) and seen.entry is Entry.OFFLINE:
             for other in self.members:
                 at_work = other.is_at_work and not other.hosted.is_stuck
-                if member.name in other.providers and at_work:
+                if member.name in other.providers and other.needs_all and at_work:
                     text = f"{member.name} goes offline before {other.name}, which depends on it"
                     raise Deviation(_ORDER, text)
         return self._pass_on(seen)

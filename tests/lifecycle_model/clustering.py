@@ -1,4 +1,4 @@
-"""Runs a workload on a cluster of two resources, and the model beside it."""
+"""Runs a workload on a cluster of a few resources, and the model beside it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, final
 import trio
 
 from tests.lifecycle_model.actor import CALLER, Actor, Script
-from tests.lifecycle_model.cluster import ClusterModel
+from tests.lifecycle_model.cluster import ClusterModel, Needs
 from tests.lifecycle_model.conduct import MONITOR
 from tests.lifecycle_model.delaying import delayed
 from tests.lifecycle_model.driving import Driver
@@ -28,12 +28,20 @@ from trioresource._util.nurseries import ungrouped
 from trioresource.testing import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from trioresource._cluster import Cluster
     from trioresource._cluster.hosting import OpenMonitor
 
-__all__ = ["CLUSTER_DEADLINES", "RESTART", "Hosting", "cluster_model", "run_on_cluster"]
+__all__ = [
+    "CLUSTER_DEADLINES",
+    "RESTART",
+    "EITHER",
+    "Hosting",
+    "PAIR",
+    "cluster_model",
+    "run_on_cluster",
+]
 
 Hosting = Literal["local", "delayed"]
 """Where the monitor is: beside the cluster, or far away."""
@@ -47,18 +55,26 @@ RESTART: Final = RestartPolicy(
 DELAYS: Final = (0.0, 0.0, 0.01, 0.2, 0.7)
 """Seconds that a command or a report may travel; the plain schedule takes the first."""
 _GROUP: Final = "shop"
-_PROVIDERS: Final = {"db": (), "web": ("db",)}
+PAIR: Final = {"db": Needs(), "web": Needs(("db",))}
+"""``web`` depends on ``db``."""
+EITHER: Final = {"db": Needs(), "web": Needs(), "app": Needs(("db", "web"), all_of_them=False)}
+"""``app`` depends on ``db`` or ``web``."""
 _PATIENCE: Final = 30.0
 """Seconds in which everything settles once there is no more trouble."""
 
 
 def cluster_model(
-    restart: RestartPolicy = RESTART, *, punctual: bool = True, now: float = 0.0
+    restart: RestartPolicy = RESTART,
+    *,
+    layout: Mapping[str, Needs] = PAIR,
+    punctual: bool = True,
+    now: float = 0.0,
 ) -> ClusterModel:
     """What the cluster has to be like before anything is in it.
 
     Args:
-        restart: the restart policy of both resources.
+        restart: the restart policy of all resources.
+        layout: what they depend on.
         punctual: whether deadlines are kept to the instant.
         now: when it begins.
     """
@@ -66,7 +82,7 @@ def cluster_model(
         (),
         _GROUP,
         now=now,
-        providers=tuple(_PROVIDERS.items()),
+        layout=layout,
         restart=restart,
         deadlines=CLUSTER_DEADLINES,
         punctual=punctual,
@@ -78,18 +94,19 @@ async def run_on_cluster(
     *,
     punctual: bool = True,
     restart: RestartPolicy = RESTART,
+    layout: Mapping[str, Needs] = PAIR,
     hosting: Hosting = "local",
 ) -> tuple[ClusterObservation, ...]:
-    """Run a workload on a cluster of two resources, and compare with the model.
+    """Run a workload on a cluster of a few resources, and compare with the model.
 
-    After the workload all trouble ends, and both must come to be as they were asked to be.
+    After the workload all trouble ends, and all must come to be as they were asked to be.
 
     Args:
-        workload: what happens, in this order; the resources in it are named ``db`` and
-            ``web``, which depends on ``db``.
+        workload: what happens, in this order.
         punctual: whether deadlines are kept to the instant. Not so where a schedule lets
             time pass while tasks could run: ``explore(..., timers=True)``.
-        restart: the restart policy of both.
+        restart: the restart policy of all.
+        layout: the resources, by their names, and what they depend on.
         hosting: whether commands and reports travel, each for as long as the schedule chooses.
 
     Returns:
@@ -102,7 +119,7 @@ async def run_on_cluster(
     log = EventLog(1000)
     with ExitStack() as stack:
         events = stack.enter_context(log.subscribe(100_000))
-        model = cluster_model(restart, punctual=punctual, now=trio.current_time())
+        model = cluster_model(restart, layout=layout, punctual=punctual, now=trio.current_time())
         driver = Driver(model, events.receive_nowait)
         tap = Tap(driver.see)
         trio.lowlevel.add_instrument(tap)
@@ -118,7 +135,7 @@ async def run_on_cluster(
             open_channel=tap.open_channel,
         )
         async with ungrouped(manager) as cluster:
-            bench = _Bench(cluster, driver, restart, punctual=punctual)
+            bench = _Bench(cluster, driver, restart, layout, punctual=punctual)
             try:
                 await bench.fill()
             except TimeoutError:
@@ -150,14 +167,16 @@ class _Bench:
         cluster: Cluster,
         driver: Driver[ClusterModel],
         restart: RestartPolicy,
+        layout: Mapping[str, Needs],
         *,
         punctual: bool,
     ) -> None:
         self._punctual = punctual
         self._restart = restart
+        self._layout = layout
         self._cluster = cluster
         self._driver = driver
-        self._scripts = {name: Script(name) for name in _PROVIDERS}
+        self._scripts = {name: Script(name) for name in layout}
         self._performer = Performer(self._scripts, driver, self._do, self._at_once)
         for name, script in self._scripts.items():
             script.quit = functools.partial(self._quit, name)
@@ -185,11 +204,15 @@ class _Bench:
         driver.asked(Ask.CLOSE, _GROUP)
 
     async def _add(self, name: str) -> None:
+        needs = self._layout[name]
+        joined = (" and " if needs.all_of_them else " or ").join(
+            f"[{provider}]" for provider in needs.providers
+        )
         await self._cluster.add(
             name,
             functools.partial(Actor, self._scripts[name]),
             group=_GROUP,
-            depends_on=_PROVIDERS[name],
+            depends_on=joined or None,
             restart=self._restart,
             deadlines=CLUSTER_DEADLINES,
             poll=POLL,

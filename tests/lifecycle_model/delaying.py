@@ -52,9 +52,7 @@ def delayed(open_monitor: OpenMonitor, delay: Callable[[], Awaitable[object]]) -
 
         async with open_shielded_nursery("hosting") as nursery:
             nursery.start_soon(_carry, arriving, reports.send_nowait, delay, all_reported)
-            nursery.start_soon(
-                _carry, commands, lambda carry_out: carry_out(), delay, all_taken
-            )
+            nursery.start_soon(_carry, commands, lambda carry_out: carry_out(), delay, all_taken)
             with reports:
                 async with open_monitor(up) as monitor:
                     try:

@@ -29,7 +29,7 @@ from trioresource._model.reports import (
 )
 from trioresource._model.states import DesiredState, GroupState, ResourceState, is_legal
 
-__all__ = ["EngineModel"]
+__all__ = ["EngineModel", "are_enough"]
 
 _DONE: Final = "done"
 _REFUSED: Final = "InvalidStateError"
@@ -227,8 +227,8 @@ class EngineModel:
         if not wanted or member.is_up or self._is_held(member):
             return model
         if not satisfied:
-            coming = all(model._may_come(model.member(other)) for other in member.providers)
-            return model._replace(member.with_(starting=coming))
+            coming = [model._may_come(model.member(other)) for other in member.providers]
+            return model._replace(member.with_(starting=are_enough(member, coming)))
         if member.is_active or model._is_blocked(member):
             return model._replace(member.with_(starting=True))
         return model._begin(member)
@@ -241,7 +241,8 @@ class EngineModel:
         return member.held_until is not None or heard.stuck or unclear
 
     def _is_satisfied(self, member: MemberModel) -> bool:
-        return all(self._gives(self.member(other), member) for other in member.providers)
+        given = [self._gives(self.member(other), member) for other in member.providers]
+        return are_enough(member, given)
 
     @staticmethod
     def _gives(provider: MemberModel, member: MemberModel) -> bool:
@@ -265,9 +266,10 @@ class EngineModel:
 
     def _begin(self, member: MemberModel) -> Self:
         """Command the next attempt to begin, with what its providers provide (G4)."""
-        given = tuple((other, self.member(other).epoch) for other in member.providers)
+        providers = [self.member(other) for other in member.providers]
+        given = [(other.name, other.epoch) for other in providers if other.is_available]
         epoch = member.epoch + 1
-        model = self._replace(member.with_(epoch=epoch, given=given))
+        model = self._replace(member.with_(epoch=epoch, given=tuple(given)))
         return model._command(member.name, Ask.ONLINE, epoch)
 
     def _command(self, name: str, what: Ask, epoch: int = 0) -> Self:
@@ -331,6 +333,11 @@ class EngineModel:
     def _replace(self, member: MemberModel) -> Self:
         members = tuple(member if old.name == member.name else old for old in self.members)
         return attrs.evolve(self, members=members)
+
+
+def are_enough(member: MemberModel, there: list[bool]) -> bool:
+    """Whether it has what it needs, if these of its providers are there."""
+    return all(there) if member.needs_all else any(there)
 
 
 def _group_state(members: tuple[MemberModel, ...]) -> GroupState:

@@ -102,6 +102,8 @@ class MemberModel:
     """What the monitor has of it. The engine knows of that what it has heard, and no more."""
     instance: int = 0
     providers: tuple[str, ...] = ()
+    needs_all: bool = True
+    """Whether it needs all of them, and not any of them."""
     restart: RestartPolicy = RestartPolicy()
     desired: DesiredState = DesiredState.OFFLINE
     removed: bool = False

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, final
 import trio
 
 from tests.lifecycle_model.observations import Ask
-from tests.lifecycle_model.operations import Behave, Do, Finish, Late, Operation, Renew, Say, Set, Wait
+from tests.lifecycle_model.operations import (
+    Behave,
+    Do,
+    Finish,
+    Late,
+    Operation,
+    Renew,
+    Say,
+    Set,
+    Wait,
+)
 from tests.lifecycle_model.requests import SAID
 
 if TYPE_CHECKING:

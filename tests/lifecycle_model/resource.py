@@ -569,7 +569,9 @@ class Course(CommandedResource):
         if not self.conduct.is_clear:
             held = ", ".join(self.conduct.holds) or self.conduct.stage.value
             raise Deviation(3, f"{self.name}: attempt {epoch} has ended, and left {held}")
-        if attempt.failed is (self.state is ResourceState.OFFLINE) or (attempt.broken > attempt.failed):
+        if attempt.failed is (self.state is ResourceState.OFFLINE) or (
+            attempt.broken > attempt.failed
+        ):
             raise Deviation(5, f"{self.name}: {self.state.value} after attempt {attempt}")
         if attempt.over and attempt.called and not attempt.cleaned:
             raise Deviation(3, f"{self.name}: the handler's terminate was left out")

@@ -1,4 +1,4 @@
-"""The models look at every event: whichever is altered, left out or told twice, they notice."""
+"""The models look at every event and command: if it is altered, left out or doubled, they notice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.lifecycle_model import (
 )
 from tests.lifecycle_model.clustering import RESTART, cluster_model
 from tests.lifecycle_model.hosting import DEADLINES
-from tests.lifecycle_model.observations import Told
+from tests.lifecycle_model.observations import Command, Commanded, Delivered, Told
 from trioresource import (
     AttemptStuck,
     FailureReason,
@@ -104,6 +104,30 @@ POLICIES: Final = {
 }
 
 
+def altered_commands(command: Command) -> Iterator[tuple[str, list[Command]]]:
+    """What might be commanded in the place of a command."""
+    yield "left out", []
+    yield "twice", [command, command]
+    for what in (Ask.ONLINE, Ask.OFFLINE, Ask.TERMINATE, Ask.FAIL):
+        if what is not command.what:
+            yield f"to {what.value}", [attrs.evolve(command, what=what)]
+    yield "of another resource", [attrs.evolve(command, resource="another")]
+    yield "for another instance", [attrs.evolve(command, instance=-1)]
+    for change in (-1, 1):
+        yield "another number", [attrs.evolve(command, generation=command.generation + change)]
+        yield "another attempt", [attrs.evolve(command, epoch=command.epoch + change)]
+
+
+def alterations(seen: ClusterObservation) -> Iterator[tuple[str, list[ClusterObservation]]]:
+    """What might have been seen in the place of an event, a report or a command."""
+    if isinstance(seen, Told):
+        for how, reports in altered(seen.report):
+            yield how, [attrs.evolve(seen, report=report) for report in reports]
+    elif isinstance(seen, Commanded | Delivered):
+        for how, commands in altered_commands(seen.command):
+            yield how, [attrs.evolve(seen, command=command) for command in commands]
+
+
 def altered(report: Any) -> Iterator[tuple[str, list[Any]]]:
     """What might come in the place of a report."""
     yield "left out", []
@@ -133,18 +157,17 @@ def altered(report: Any) -> Iterator[tuple[str, list[Any]]]:
 def unnoticed(model: Any, seen: Seen, at_rest: Callable[[Any], object]) -> list[str]:
     """Replay what was seen, each time with one alteration: those that the model accepts."""
     found = []
-    for index, one in enumerate(seen):
-        for how, others in altered(one.report) if isinstance(one, Told) else ():
-            with_it = [attrs.evolve(one, report=other) for other in others]
+    for index, observation in enumerate(seen):
+        for how, others in alterations(observation):
             try:
                 changed = model
-                for other in (*with_it, *seen[index + 1 :]):
+                for other in (*others, *seen[index + 1 :]):
                     changed = changed.see(other)
                 at_rest(changed)
             except Deviation:
                 continue
-            found.append(f"{how}: {one}")
-        model = model.see(one)
+            found.append(f"{how}: {observation}")
+        model = model.see(observation)
     at_rest(model)
     return found
 
@@ -158,7 +181,7 @@ def test_each_report_of_a_monitor(workload: str) -> None:
 
     explore(scenario, strategy="fifo")
     model = resource_model("r", DEADLINES)
-    assert sum(isinstance(one, Told) for one in seen) > 3
+    assert sum(isinstance(told, Told) for told in seen) > 3
     assert unnoticed(model, seen, lambda model: model.at_rest(seen[-1].time)) == []
 
 
@@ -171,7 +194,7 @@ def test_each_event_of_a_cluster(workload: str, policy: str) -> None:
         seen[:] = await run_on_cluster(ON_A_CLUSTER[workload], restart=restart)
 
     explore(scenario, strategy="fifo")
-    assert sum(isinstance(one, Told) for one in seen) > 5
+    assert sum(isinstance(told, Told) for told in seen) > 5
     model = cluster_model(restart)
     assert unnoticed(model, seen, lambda model: model.at_rest()) == []
 
@@ -183,7 +206,7 @@ def test_every_kind_of_event_is_there() -> None:
     async def scenario() -> None:
         for workload in ON_A_CLUSTER.values():
             seen = await run_on_cluster(workload)
-            kinds.update(type(one.report) for one in seen if isinstance(one, Told))
+            kinds.update(type(told.report) for told in seen if isinstance(told, Told))
 
     explore(scenario, strategy="fifo")
     assert kinds == set(get_args(ClusterEvent)) - {AttemptStuck}

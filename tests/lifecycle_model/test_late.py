@@ -16,6 +16,7 @@ from tests.lifecycle_model import (
     Late,
     Manner,
     Operation,
+    Renew,
     Say,
     Wait,
     run_on_cluster,
@@ -34,11 +35,11 @@ ENGINE: Final = "trioresource engine"
 DB, WEB = Do(Ask.ONLINE, "db"), Do(Ask.ONLINE, "web")
 END_DB, END_WEB = Do(Ask.TERMINATE, "db"), Do(Ask.TERMINATE, "web")
 TURNS: Final = [Wait(0)] * 20
-"""Everybody may go on, and no time passes."""
+"""Every task may go on, and no time passes."""
 
 
 class EngineLast:
-    """One schedule: the engine goes only when nobody else can; for so long, at the most.
+    """One schedule: the engine goes only when no other task can; for so long, at the most.
 
     Args:
         turns: how often others go first.
@@ -152,8 +153,15 @@ def test_reports_that_may_be_late(reports: str) -> None:
     explore(lambda: run_on_cluster(workload, punctual=False), schedules=16, timers=True)
 
 
-def test_a_late_report_says_nothing_of_the_attempt_that_was_begun() -> None:
-    """That attempt 1 began is heard of when attempt 2 has begun; that is told once, at once."""
+@pytest.mark.parametrize("reports", WORKLOADS)
+def test_reports_from_far_away(reports: str) -> None:
+    run = functools.partial(run_on_cluster, WORKLOADS[reports], hosting="delayed")
+    explore(run, schedules=16)
+    explore(functools.partial(run, punctual=False), schedules=8, timers=True)
+
+
+def test_no_attempt_is_begun_before_all_of_the_one_before_was_heard() -> None:
+    """However late that is: a late report never speaks of an attempt before the latest."""
     found: list[ClusterObservation] = []
 
     async def scenario() -> None:
@@ -161,10 +169,33 @@ def test_a_late_report_says_nothing_of_the_attempt_that_was_begun() -> None:
 
     explore(scenario, strategy=EngineLast(1000))
     begins = [
-        (type(one), one.report.epoch)
-        for one in found
-        if isinstance(one, Sent | Taken | Told)
-        and isinstance(one.report, StateChange)
-        and one.report.new is RS.ONLINE_PENDING
+        (type(seen), seen.report.epoch)
+        for seen in found
+        if isinstance(seen, Sent | Taken | Told)
+        and isinstance(seen.report, StateChange)
+        and seen.report.new is RS.ONLINE_PENDING
     ]
-    assert begins == [(Sent, 1), (Told, 1), (Sent, 2), (Taken, 1), (Told, 2), (Taken, 2)]
+    assert begins == [(Sent, 1), (Told, 1), (Taken, 1), (Sent, 2), (Told, 2), (Taken, 2)]
+
+
+@pytest.mark.parametrize("turns", [3, 10, 1000])
+def test_late_reports_of_one_that_was_removed(turns: int) -> None:
+    """G8: they say nothing of the one that has its name now."""
+    workload: list[Operation] = [
+        Behave(Entry.TERMINATE, takes=0.0, resource="web"),
+        WEB,
+        Wait(1),
+        Behave(Entry.ONLINE, Manner.RAISE, resource="web"),
+        Say(Ask.FAIL, "web"),
+        Wait(1),
+        Behave(Entry.ONLINE, resource="web"),
+        Renew("web"),
+        *TURNS,
+        *TURNS,
+        WEB,
+        *TURNS,
+        WEB,
+        Wait(1),
+    ]
+    explore(lambda: run_on_cluster(workload), strategy=EngineLast(turns))
+    explore(lambda: run_on_cluster(workload, hosting="delayed"), schedules=16)

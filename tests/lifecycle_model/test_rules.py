@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from math import inf
 from typing import Any, Final
 
@@ -17,12 +18,14 @@ from tests.lifecycle_model import (
     Late,
     Manner,
     Operation,
+    Renew,
     Say,
     Set,
     Wait,
     run_on_cluster,
     run_on_monitor,
 )
+from tests.lifecycle_model.clustering import EITHER, Hosting
 from tests.lifecycle_model.hosting import DEADLINES
 from trioresource import Deadlines, OnlineScope, ResourceHandler, open_cluster
 from trioresource.testing import explore
@@ -273,6 +276,86 @@ ON_A_CLUSTER: Final[dict[str, list[Operation]]] = {
         DB,
         Wait(2),
     ],
+    "3 terminate, and online at once": [
+        WEB,
+        Wait(1),
+        Do(Ask.TERMINATE, "db"),
+        DB,
+        Wait(0.2),
+        DB,
+        Do(Ask.TERMINATE, "db"),
+        DB,
+        Wait(2),
+    ],
+    "G2 online after a failure": [
+        Behave(Entry.TERMINATE, takes=0.3, resource="db"),
+        WEB,
+        Wait(1),
+        Finish(Manner.RAISE, "db"),
+        DB,
+        Wait(0.1),
+        DB,
+        Wait(3),
+        Finish(Manner.RAISE, "db"),
+        Wait(0),
+        WEB,
+        Wait(3),
+    ],
+    "G2 offline after a failure": [
+        WEB,
+        Wait(1),
+        Finish(Manner.RAISE, "web"),
+        Do(Ask.OFFLINE, "web"),
+        Wait(1),
+        WEB,
+        Wait(1),
+        Finish(Manner.RAISE, "db"),
+        Wait(0),
+        Do(Ask.OFFLINE, "db"),
+        DB,
+        Wait(3),
+    ],
+    "G3 online of what is up": [
+        Behave(Entry.OFFLINE, takes=0.3, resource="web"),
+        WEB,
+        Wait(1),
+        WEB,
+        Say(Ask.FAIL, "db"),
+        WEB,
+        Wait(3),
+        Behave(Entry.ONLINE, takes=0.5, resource="db"),
+        Do(Ask.OFFLINE, "db"),
+        WEB,
+        Wait(0.1),
+        WEB,
+        Wait(0.6),
+        Finish(Manner.RAISE, "db"),
+        DB,
+        DB,
+        Wait(3),
+    ],
+    "G8 another one under the same name": [
+        Behave(Entry.TERMINATE, takes=0.3, resource="web"),
+        WEB,
+        Wait(1),
+        FAIL_WEB,
+        Wait(1),
+        FAIL_WEB,
+        Renew("web"),
+        *[Wait(0)] * 20,
+        WEB,
+        Wait(1),
+        WEB,
+        Wait(1),
+        Do(Ask.OFFLINE, "web"),
+        Wait(1),
+        Renew("web"),
+        *[Wait(0)] * 20,
+        WEB,
+        Renew("web"),
+        Renew("db"),
+        Wait(2),
+    ],
     "provider fails and comes back": [
         WEB,
         Wait(1),
@@ -285,6 +368,51 @@ ON_A_CLUSTER: Final[dict[str, list[Operation]]] = {
 }
 
 
+APP, ALL_OFF = Do(Ask.ONLINE, "app"), [Do(Ask.OFFLINE, name) for name in ("db", "web", "app")]
+
+WITH_A_CHOICE: Final[dict[str, list[Operation]]] = {
+    "either is enough": [
+        APP,
+        Wait(1),
+        Do(Ask.OFFLINE, "db"),
+        Wait(1),
+        Do(Ask.OFFLINE, "web"),
+        Wait(1),
+        DB,
+        Wait(1),
+        *ALL_OFF,
+        Wait(1),
+    ],
+    "G4 not the one that was given": [
+        APP,
+        Wait(1),
+        FAIL_DB,
+        Wait(2),
+        FAIL_WEB,
+        Wait(0.1),
+        Say(Ask.FAIL, "app"),
+        Wait(3),
+        Finish(Manner.RAISE, "web"),
+        Wait(2),
+        Do(Ask.OFFLINE, "db"),
+        Wait(2),
+    ],
+    "G4 only what there is": [
+        Behave(Entry.ONLINE, takes=0.5, resource="web"),
+        APP,
+        Wait(2),
+        FAIL_DB,
+        Wait(2),
+        Do(Ask.OFFLINE, "db"),
+        Wait(1),
+        DB,
+        Wait(1),
+        FAIL_WEB,
+        Wait(3),
+    ],
+}
+
+
 @pytest.mark.parametrize("rule", ON_A_MONITOR)
 def test_on_a_monitor(rule: str) -> None:
     workload = ON_A_MONITOR[rule]
@@ -292,11 +420,20 @@ def test_on_a_monitor(rule: str) -> None:
     explore(lambda: run_on_monitor(workload, punctual=False), schedules=SCHEDULES, timers=True)
 
 
+@pytest.mark.parametrize("hosting", ["local", "delayed"])
 @pytest.mark.parametrize("rule", ON_A_CLUSTER)
-def test_on_a_cluster(rule: str) -> None:
-    workload = ON_A_CLUSTER[rule]
-    explore(lambda: run_on_cluster(workload), schedules=SCHEDULES)
-    explore(lambda: run_on_cluster(workload, punctual=False), schedules=3, timers=True)
+def test_on_a_cluster(rule: str, hosting: Hosting) -> None:
+    run = functools.partial(run_on_cluster, ON_A_CLUSTER[rule], hosting=hosting)
+    explore(run, schedules=SCHEDULES)
+    explore(functools.partial(run, punctual=False), schedules=3, timers=True)
+
+
+@pytest.mark.parametrize("hosting", ["local", "delayed"])
+@pytest.mark.parametrize("rule", WITH_A_CHOICE)
+def test_with_a_choice_of_providers(rule: str, hosting: Hosting) -> None:
+    workload = WITH_A_CHOICE[rule]
+    run = functools.partial(run_on_cluster, workload, layout=EITHER, hosting=hosting)
+    explore(run, schedules=SCHEDULES)
 
 
 def test_pending_is_capped_by_deadlock() -> None:

@@ -14,6 +14,7 @@ from tests.lifecycle_model.operations import (
     Late,
     Manner,
     Operation,
+    Renew,
     Say,
     Set,
     Wait,
@@ -29,11 +30,14 @@ _TIMES: Final = (0.0, 0.1, 0.3, 0.5, 1.0, 2.5, 4.0)
 """Seconds: about the deadlines that the drivers of the lifecycle use, and exactly so."""
 
 
-def operations(resources: Sequence[str] = ("r",)) -> SearchStrategy[Operation]:
+def operations(
+    resources: Sequence[str] = ("r",), *, renewed: Sequence[str] = ()
+) -> SearchStrategy[Operation]:
     """Whatever may happen to a resource; see ``tests.lifecycle_model``.
 
     Args:
         resources: the names of the resources.
+        renewed: the names of those that may be removed and added again.
 
     Returns:
         What makes operations, the plain ones first.
@@ -56,16 +60,18 @@ def operations(resources: Sequence[str] = ("r",)) -> SearchStrategy[Operation]:
         st.builds(Finish, st.sampled_from((Manner.RAISE, Manner.FINE)), name, st.booleans()),
         st.builds(Late, st.sampled_from((Ask.REPORT, Ask.PROGRESS)), name),
         st.builds(Set, st.integers(1, 3), name),
+        *([st.builds(Renew, st.sampled_from(renewed))] if renewed else []),
     )
 
 
 def workloads(
-    resources: Sequence[str] = ("r",), *, size: int = 10
+    resources: Sequence[str] = ("r",), *, size: int = 10, renewed: Sequence[str] = ()
 ) -> SearchStrategy[list[Operation]]:
     """Lists of operations.
 
     Args:
         resources: the names of the resources.
         size: how many operations at most.
+        renewed: the names of those that may be removed and added again.
     """
-    return st.lists(operations(resources), min_size=1, max_size=size)
+    return st.lists(operations(resources, renewed=renewed), min_size=1, max_size=size)
