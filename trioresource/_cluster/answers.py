@@ -33,7 +33,8 @@ def answer_online(record: ResourceRecord, *, closing: bool) -> ResourceState:
     """
     if record.state is ResourceState.ONLINE:
         return ResourceState.ONLINE
-    if not (record.is_settled or record.is_stuck):
+    # What was removed is never settled: its last commands are not answered any more.
+    if not (record.is_settled or record.is_stuck or record.is_removed):
         return ResourceState.ONLINE_PENDING
     failure = find_failure(record, closing=closing)
     if failure is None and record.state is ResourceState.FAILED:
@@ -57,7 +58,7 @@ def raise_if_cannot_come_online(record: ResourceRecord, *, closing: bool) -> Non
     Raises:
         TrioResourceError: it will not be online before something is mended.
     """
-    if not (record.is_settled or record.is_stuck):
+    if not (record.is_settled or record.is_stuck or record.is_removed):
         return
     failure = find_failure(record, closing=closing)
     if failure is not None:

@@ -108,6 +108,10 @@ class Engine:
             del self.groups[record.group.name]
         record.wake()
 
+    def knows(self, record: ResourceRecord) -> bool:
+        """Whether reports of a resource are dealt with; else it makes no sense to wait for one."""
+        return self.is_running and record.hosted.instance in self._instances
+
     # --- reports -----------------------------------------------------------------------
 
     async def run(self) -> None:

@@ -195,7 +195,7 @@ class Resource:
         await trio.lowlevel.cancel_shielded_checkpoint()
         # The bound is that of the terminate timers: a stuck attempt is reported.
         with trio.CancelScope(shield=True):
-            while engine.is_running and not record.has_ended(generation, epoch):
+            while engine.knows(record) and not record.has_ended(generation, epoch):
                 await record.next_change()
         await trio.lowlevel.checkpoint_if_cancelled()
         if record.is_stuck:
