@@ -353,7 +353,12 @@ ON_A_CLUSTER: Final[dict[str, list[Operation]]] = {
         *[Wait(0)] * 20,
         WEB,
         Renew("web"),
+        Wait(1),
         Renew("db"),
+        Do(Ask.TERMINATE, "web"),
+        Wait(1),
+        Do(Ask.TERMINATE, "web"),
+        Renew("web"),
         Wait(2),
     ],
     "provider fails and comes back": [

@@ -33,7 +33,7 @@ async def test_a_resource_whose_signals_are_trusted(workload: list[Operation]) -
     await run_on_monitor(workload, trusting=True)
 
 
-@explored_workload(workloads(BOTH, size=12, renewed=BOTH), examples=50, schedules=5)
+@explored_workload(workloads(BOTH, size=12, renewed=("web",)), examples=50, schedules=5)
 async def test_a_cluster_does_what_the_model_says(workload: list[Operation]) -> None:
     await run_on_cluster(workload)
 
@@ -54,7 +54,7 @@ async def test_a_cluster_with_a_choice_of_providers(workload: list[Operation]) -
     await run_on_cluster(workload, layout=EITHER)
 
 
-@explored_workload(workloads(BOTH, size=12, renewed=BOTH), examples=50, schedules=5)
+@explored_workload(workloads(BOTH, size=12, renewed=("web",)), examples=50, schedules=5)
 async def test_a_cluster_whose_monitor_is_far_away(workload: list[Operation]) -> None:
     await run_on_cluster(workload, hosting="delayed")
 
