@@ -41,7 +41,7 @@ from tests.lifecycle_model.requests import CANCELLED, DONE
 from tests.lifecycle_model.resource import resource_model
 from trioresource._model.events import GroupStateChange, RecoveryPlanned
 from trioresource._model.policy import Deadlines, RestartPolicy
-from trioresource._model.reports import Report, StateChange
+from trioresource._model.reports import ResourceReport, StateChange
 from trioresource._model.states import DesiredState, ResourceState
 
 __all__ = ["ClusterModel", "MemberModel", "Needs"]
@@ -286,7 +286,7 @@ class ClusterModel(EngineModel):
 
     # --- the monitor ---------------------------------------------------------------------
 
-    def _sent(self, report: Report) -> Self:
+    def _sent(self, report: ResourceReport) -> Self:
         if isinstance(report, StateChange) and report.old is ResourceState.INITIALIZING:
             return attrs.evolve(self, untaken=(*self.untaken, report))
         member = self.member(report.resource)
@@ -301,7 +301,7 @@ class ClusterModel(EngineModel):
         model = self._replace(member.with_(hosted=hosted))
         return attrs.evolve(model, untaken=(*self.untaken, report))
 
-    def _is_end(self, report: Report) -> bool:
+    def _is_end(self, report: ResourceReport) -> bool:
         """Whether a failed resource was terminated by its monitor, which is closing.
 
         When that does so is its own matter; that it must not before the cluster has given

@@ -7,7 +7,7 @@ import enum
 import attrs
 
 from trioresource._model.events import ClusterEvent
-from trioresource._model.reports import Report
+from trioresource._model.reports import Report, ResourceReport
 
 __all__ = [
     "Added",
@@ -187,7 +187,7 @@ class Told:
 class Sent:
     """The monitor of a cluster has sent a report to the cluster's engine."""
 
-    report: Report
+    report: ResourceReport
     time: float
 
 
@@ -195,7 +195,7 @@ class Sent:
 class Taken:
     """The engine takes a report from the channel; what it does next comes of that."""
 
-    report: Report
+    report: ResourceReport
     time: float
 
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tests.lifecycle_model.conduct import Conduct
+    from trioresource._model.policy import Deadlines
 
 __all__ = ["ResourceModel", "resource_model"]
 

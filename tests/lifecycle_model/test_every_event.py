@@ -1,4 +1,4 @@
-"""The models look at every event and command: if it is altered, left out or doubled, they notice."""
+"""The models look at each event and command: if it is altered or doubled, they notice."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from tests.lifecycle_model import (
     Late,
     Manner,
     Operation,
-    ResourceModel,
-    resource_model,
     Say,
     Wait,
+    resource_model,
     run_on_cluster,
     run_on_monitor,
 )
