@@ -160,7 +160,9 @@ class Engine:
             reported.take_end(report)
         else:
             if isinstance(report, FailureReport):
+                change = reported.failed_change
                 reported.take_failure(report)
+                self._publish(record, change)
             elif isinstance(report, AttemptStuck):
                 reported.take_stuck(report)
             self.log.publish(report)
@@ -398,7 +400,7 @@ class Engine:
         reported = record.reported
         if record.hold is not None or record.is_stuck or not record.is_current:
             return
-        if reported.state.is_pending or reported.is_failure_missing:
+        if reported.state.is_pending or reported.failed_change is not None:
             return
         if not record.is_satisfied:
             record.is_starting = record.dependencies.is_satisfied(self._is_coming)
@@ -467,6 +469,9 @@ class Engine:
             record: the resource.
             report: the report that has just been heard, if that is why.
         """
+        if record.reported.failed_change is not None:
+            # That it has failed is published together with the reason.
+            return
         new, detail = record.derive_state()
         if new is record.state:
             return

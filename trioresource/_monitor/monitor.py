@@ -61,7 +61,8 @@ class ResourceMonitor:
     def reports(self) -> trio.MemoryReceiveChannel[Report]:
         """Everything that happens, in order.
 
-        It ends when the monitor closes; buffered reports can still be received. The receiver must close it (``with monitor.reports:``).
+        It ends when the monitor closes; buffered reports can still be received. The receiver
+        must close it (``with monitor.reports:``), or ``no_leaks()`` finds it open.
 
         Raises:
             InvalidStateError: the reports go to the owner of the monitor.

@@ -45,20 +45,13 @@ _THOROUGH: Final = 20
 
 @final
 class Race:
-    """A strategy: every schedule of what happens in ``with race.run():``.
-
-    Args:
-        part: for each of the first decisions, which option it takes, of how many. Without
-            options, every schedule; and so are all parts together.
-    """
+    """A strategy: every schedule of what happens in ``with race.run():``."""
 
     name = "every schedule of the race"
 
-    def __init__(self, part: Sequence[tuple[int, int]] = ()) -> None:
+    def __init__(self) -> None:
         self._every = Exhaustive()
-        self._part = part
         self._on = False
-        self._decisions = 0
 
     @property
     def exhausted(self) -> bool:
@@ -66,18 +59,12 @@ class Race:
 
     def begin(self) -> bool:
         self._on = False
-        self._decisions = 0
         return self._every.begin()
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
         if not self._on:
             return 0
-        if self._decisions == len(self._part):
-            return self._every.pick(keys, last)
-        number, count = self._part[self._decisions]
-        assert len(keys) == count, f"there are {len(keys)} options, not {count}: {keys}"
-        self._decisions += 1
-        return number
+        return self._every.pick(keys, last)
 
     def choose(self, count: int) -> int:
         return self._every.choose(count)
@@ -193,7 +180,6 @@ def race(
     online: bool = False,
     most: int,
     timers: bool = True,
-    part: Sequence[tuple[int, int]] = (),
     kind: type[Small] = Small,
 ) -> Exploration:
     """Let requests race in every schedule, and check what is left, what was told, and more.
@@ -206,13 +192,12 @@ def race(
         online: whether the resource is online before the race.
         most: how many schedules there may be.
         timers: whether time may pass while tasks could run.
-        part: which part of the schedules; by default all of them.
         kind: the class of the handler.
 
     Returns:
-        What was explored: the whole space, or the whole part of it.
+        What was explored: the whole space.
     """
-    strategy = Race(part)
+    strategy = Race()
     count = itertools.count()
 
     async def scenario() -> None:
