@@ -29,7 +29,7 @@ def test_a_description_holds_everything() -> None:
     assert describe_properties(Database)[:2] == (
         PropertyDescription(
             name="dsn",
-            type="AnyUrl",
+            type="URL",
             required=True,
             default=None,
             bounds="",
@@ -108,7 +108,7 @@ def test_types_in_words() -> None:
         "pair": ("list of whole number and text", "", "1, x"),
         "tags": ("set of text", "", "a, b"),
         "table": ("table of list of whole number", "", "a = 1, b = empty"),
-        "sequence": ("Sequence of text", "", "empty"),
+        "sequence": ("list of text", "", "empty"),
         "nested": ("whole number or none", "at least 2", "none"),
         "code": ("text", "length at least 2, matching ^x", "xy"),
         "even": ("whole number", "a multiple of 2", "0"),
@@ -119,7 +119,7 @@ def test_types_in_words() -> None:
         "number": ("secret whole number", "", "********"),
         "empty": ("list of secret text", "", "empty"),
         "url": ("text", "", "amqp://me:********@host/x"),
-        "any_list": ("list", "", "empty"),
+        "any_list": ("list of anything", "", "empty"),
         "loop": ("table of children or none", "", "none"),
         "marked": ("whole number or none", "", "none"),
     }

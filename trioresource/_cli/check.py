@@ -8,13 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
-from ..config._types import load_cluster_file
+from ..config import load_cluster_file
 from .main import ExitStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..config._definition import ClusterConfig
+    from ..config import ClusterConfig
 
 
 def check_file(file: Path, *, json: bool) -> int:

@@ -15,7 +15,7 @@ from .._errors import UnknownType
 from .._handler import ResourceHandler
 from .._model.policy import DEFAULT_POLL_INTERVALS
 from .._model.property_descriptions import MASK, describe_properties, show_value
-from ..config._types import find_type, known_types
+from ..config import find_type, known_types
 from .formatting import one_line
 from .main import ExitStatus
 

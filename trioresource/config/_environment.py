@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ._table import shown
+from ._values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
