@@ -58,7 +58,8 @@ type = "process"
 properties = {{ command = "true", ready = {{ log = "a{{99999999999}}" }} }}
 """
     ) == [
-        f"c.toml:3: [resources.a.properties]: the check of type sample:Odd itself raised {error}",
+        "c.toml:3: [resources.a.properties]: the check of type"
+        f" {__name__}:Odd itself raised {error}",
         "c.toml:7: [resources.b.properties] ready.log: is not a regular expression:"
         " the repetition number is too large",
     ]

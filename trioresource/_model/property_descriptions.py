@@ -237,7 +237,7 @@ class _Words:
             within: the definitions around it: a type may contain itself.
         """
         if "$ref" in schema:
-            name = schema["$ref"].removeprefix("#/$defs/")
+            name = str(schema["$ref"]).removeprefix("#/$defs/")
             if name in within:
                 return name
             return self.type(self._resolve(schema), within=(*within, name))

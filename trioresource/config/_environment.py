@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ._values import shown
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -78,3 +76,14 @@ class Substitution:
 def _overlap(one: TomlPath, other: TomlPath) -> bool:
     """Whether they are the same place, or one lies within the other."""
     return all(part == other_part for part, other_part in zip(one, other, strict=False))
+
+
+def shown(value: Any) -> str:
+    """Show a value as the file spells it; of a table or an array only the kind."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, str | int | float) else str(value)

@@ -1,58 +1,124 @@
-"""The tables of a cluster file as pydantic models; ``docs/cluster-file.md`` has them all.
+"""The tables of a cluster file as pydantic models; ``docs/cluster-file.md`` has every key.
 
-The models check one table after the other. What concerns several resources (unknown
-dependencies, circles) is checked in ``_reading``. The bounds of deadlines, intervals and
-policies are those of ``_model/policy``; here the values only get their place in the file.
+The models check one table at a time; what concerns several resources is checked in
+``_reading``. The bounds of policies are those of ``_model/policy``: here the values only get
+their place in the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args, get_origin
 
 import attrs
 import pydantic
 from pydantic import AfterValidator, Field, PlainValidator, StrictBool, ValidationInfo
-from pydantic_core import InitErrorDetails
 
 from .._errors import DependencyError, UnknownType
 from .._model.dependencies import NO_DEPENDENCIES, Dependencies, read_dependencies
 from .._model.policy import Backoff, Deadlines, PollIntervals, RestartAction, RestartPolicy
 from .._model.properties import find_property_mistakes
-from ._definition import DEFAULT_GROUP
-from ._environment import Substitution
+from ._definition import DEFAULT_GROUP, GroupConfig, ResourceConfig
+from ._environment import Substitution, shown
 from ._types import HandlerClass
-from ._values import shown, to_bound, to_name, to_number, to_retry, to_seconds
-
-if TYPE_CHECKING:
-    from ._positions import TomlPath
 
 TypeResolver = Callable[[str], HandlerClass]
 """Finds the class of a resource type by its name, or raises ``UnknownType``."""
-PolicyT = TypeVar("PolicyT", Deadlines, PollIntervals, RestartPolicy)
+
+_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h)\s*")
+# In milliseconds: dividing by 1000 gives the nearest float, multiplying by 0.001 does not.
+_UNITS: Final = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 
 
-@attrs.frozen
-class Surroundings:
-    """What the models need to know beside the file; pydantic hands it on as the context."""
+class Mistakes(ValueError):
+    """Several mistakes within one value.
 
-    resolve: TypeResolver
-    environment: Mapping[str, str]
-    handlers: dict[str, HandlerClass] = attrs.field(factory=dict)
-    """The classes of the types that have been found so far."""
+    Attributes:
+        found: what is wrong, by the place within the value.
+    """
+
+    def __init__(self, found: dict[tuple[str | int, ...], str]) -> None:
+        super().__init__("; ".join(found.values()))
+        self.found: dict[tuple[str | int, ...], str] = found
+
+
+# --- values ----------------------------------------------------------------------------
+
+
+def _to_name(value: str) -> str:
+    if not value or not value.isprintable() or value != value.strip() or set("[]/") & set(value):
+        raise ValueError(
+            f"{shown(value)} cannot be a name; a name is not empty, has no control characters,"
+            " brackets or slashes, and neither begins nor ends with a space"
+        )
+    return value
+
+
+def _to_number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must be a number, not {shown(value)}")
+    return value
+
+
+def _to_seconds(value: Any) -> float:
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(match[1]) * _UNITS[match[2]] / 1000
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(
+            f"{shown(value)} is not a duration; write a number of seconds, or a number with"
+            ' ms, s, min or h, such as "500 ms" or "15 min"'
+        )
+    return value
+
+
+def _to_bound(value: Any) -> float:
+    seconds = _to_seconds(value)
+    if not seconds > 0:
+        raise ValueError(f"must be greater than 0 seconds, not {shown(value)}")
+    return seconds
+
+
+def _to_retry(value: Any) -> float | None:
+    try:
+        return None if value == "never" else _to_seconds(value)
+    except ValueError as error:
+        raise ValueError(f'{error}; or "never", to stay failed') from None
+
+
+def to_dependencies(value: Any) -> Dependencies:
+    """Read what a resource depends on, or raise ValueError with what would be right."""
+    if not isinstance(value, str | list):
+        raise ValueError(f"must be a name, an expression or a list of names, not {shown(value)}")
+    try:
+        return read_dependencies(value)
+    except DependencyError as error:
+        raise ValueError(str(error)) from error
+
+
+def _find_type(value: Any, info: ValidationInfo) -> HandlerClass:
+    context: Any = info.context
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string, not {shown(value)}")
+    try:
+        handler: HandlerClass = context["resolve"](value)
+    except UnknownType as error:
+        raise ValueError(str(error)) from error
+    return handler
+
+
+Name = Annotated[str, AfterValidator(_to_name)]
+# TOML has no null, so in a policy None always means that the file does not set the value.
+Seconds = Annotated[float | None, PlainValidator(_to_seconds)]
+Number = Annotated[float | None, PlainValidator(_to_number)]
+
+# --- tables ----------------------------------------------------------------------------
 
 
 class Table(pydantic.BaseModel):
     """A table in which every key is known."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
-
-
-# --- policies --------------------------------------------------------------------------
-
-# TOML has no null, so None always means that the file does not set the value.
-Seconds = Annotated[float | None, PlainValidator(to_seconds)]
-Number = Annotated[float | None, PlainValidator(to_number)]
 
 
 class PolicyTable(Table):
@@ -65,27 +131,16 @@ class PolicyTable(Table):
     def _check(cls, value: Any, info: ValidationInfo) -> Any:
         # Together with the values before it, since two that are right may not go together.
         values = {**info.data, str(info.field_name): value}
+        unset = [name for name, one in values.items() if one is None or isinstance(one, Table)]
         try:
-            cls.policy(**{name: one for name, one in values.items() if _is_set(one)})
+            cls.policy(**{name: one for name, one in values.items() if name not in unset})
         except ValueError as error:
             raise ValueError(str(error).removeprefix(f"{info.field_name} ")) from None
         return value
 
     def values(self) -> dict[str, Any]:
         """The values that the file sets, by name."""
-        return {
-            name: getattr(self, name)
-            for name in type(self).model_fields
-            if name in self.model_fields_set
-        }
-
-    def onto(self, inherited: PolicyT) -> PolicyT:
-        """Put the values that the file sets in place of those of another policy."""
-        return attrs.evolve(inherited, **self.values())
-
-
-def _is_set(value: object) -> bool:
-    return value is not None and not isinstance(value, Table)
+        return {name: value for name, value in self if name in self.model_fields_set}
 
 
 class DeadlinesTable(PolicyTable):
@@ -117,55 +172,21 @@ class BackoffTable(PolicyTable):
     jitter: Number = None
 
 
+def _to_backoff(table: BackoffTable) -> Any:
+    return Backoff(**table.values())
+
+
 class RestartTable(PolicyTable):
     """The table ``restart`` of a resource."""
 
     policy = RestartPolicy
-    backoff: BackoffTable = BackoffTable()
+    backoff: Annotated[BackoffTable, AfterValidator(_to_backoff)] = BackoffTable()
     action: RestartAction | None = None
     threshold: Any = None
     period: Seconds = None
     delay: Seconds = None
-    retry: Annotated[float | None, PlainValidator(to_retry)] = None
+    retry: Annotated[float | None, PlainValidator(_to_retry)] = None
     stable_after: Seconds = None
-
-    def values(self) -> dict[str, Any]:
-        """The values that the file sets, by name."""
-        values = super().values()
-        if "backoff" in values:
-            values["backoff"] = Backoff(**self.backoff.values())
-        return values
-
-
-# --- the sections ----------------------------------------------------------------------
-
-
-def _surroundings(info: ValidationInfo) -> Surroundings:
-    context: object = info.context
-    assert isinstance(context, Surroundings)
-    return context
-
-
-def _find_type(name: str, info: ValidationInfo) -> str:
-    surroundings = _surroundings(info)
-    try:
-        surroundings.handlers[name] = surroundings.resolve(name)
-    except UnknownType as error:
-        raise ValueError(str(error)) from error
-    return name
-
-
-def to_dependencies(value: Any) -> Dependencies:
-    """Read what a resource depends on, or raise ValueError with what would be right."""
-    if not isinstance(value, str | list):
-        raise ValueError(f"must be a name, an expression or a list of names, not {shown(value)}")
-    try:
-        return read_dependencies(value)
-    except DependencyError as error:
-        raise ValueError(str(error)) from error
-
-
-Name = Annotated[str, AfterValidator(to_name)]
 
 
 class ClusterTable(Table):
@@ -173,7 +194,7 @@ class ClusterTable(Table):
 
     name: Name = "cluster"
     store: Literal["memory"] = "memory"
-    shutdown_deadline: Annotated[float, PlainValidator(to_bound)] = 60.0
+    shutdown_deadline: Annotated[float, PlainValidator(_to_bound)] = 60.0
 
 
 class GroupTable(Table):
@@ -186,7 +207,8 @@ class GroupTable(Table):
 class ResourceTable(Table):
     """A table ``[resources.NAME]``."""
 
-    type: Annotated[str, AfterValidator(_find_type)]
+    # Any: pydantic does not know types of generic classes.
+    type: Annotated[Any, PlainValidator(_find_type)]
     group: Name = DEFAULT_GROUP
     description: str = ""
     depends_on: Annotated[Dependencies, PlainValidator(to_dependencies)] = NO_DEPENDENCIES
@@ -201,46 +223,51 @@ class ResourceTable(Table):
     @pydantic.field_validator("properties")
     @classmethod
     def _check_properties(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        surroundings = _surroundings(info)
-        substitution = Substitution(surroundings.environment)
+        context: Any = info.context
+        substitution = Substitution(context["environment"])
         properties = {key: substitution.apply(value, (key,)) for key, value in values.items()}
-        mistakes: list[tuple[TomlPath, str]] = [*substitution.mistakes.items()]
-        kind = info.data.get("type")
-        if kind is not None:
-            mistakes += _wrong_for(kind, surroundings.handlers[kind], properties, substitution)
+        mistakes = dict(substitution.mistakes)
+        handler: HandlerClass | None = info.data.get("type")
+        if handler is not None:
+            try:
+                wrong = find_property_mistakes(
+                    handler.properties_type, handler.type_info.property_defaults, properties
+                )
+            except Exception as error:
+                # Its words are left out: they may hold a secret.
+                kind = f"{handler.__module__}:{handler.__qualname__}"
+                raise ValueError(
+                    f"the check of type {kind} itself raised {error.__class__.__name__}"
+                ) from None
+            # The value of a variable that is not set is unknown, so it is not judged.
+            known = {path: text for path, text in wrong.items() if not substitution.is_open(path)}
+            mistakes |= {path: substitution.conceal(text, path) for path, text in known.items()}
         if mistakes:
-            raise pydantic.ValidationError.from_exception_data(
-                "properties",
-                [
-                    InitErrorDetails(
-                        type="value_error", loc=path, input=None, ctx={"error": ValueError(text)}
-                    )
-                    for path, text in mistakes
-                ],
-            )
+            raise Mistakes(mistakes)
         return properties
 
+    def define(self, name: str, kind: str, group: GroupConfig, line: int) -> ResourceConfig:
+        """Make the definition of the resource.
 
-def _wrong_for(
-    kind: str,
-    handler: HandlerClass,
-    properties: Mapping[str, Any],
-    substitution: Substitution,
-) -> list[tuple[TomlPath, str]]:
-    """Find what the resource type does not accept in the properties."""
-    try:
-        mistakes = find_property_mistakes(
-            handler.properties_type, handler.type_info.property_defaults, properties
-        )
-    except Exception as error:
-        # Its words are left out: they may hold a secret.
-        return [((), f"the check of type {kind} itself raised {type(error).__name__}")]
-    return [
-        (path, substitution.conceal(text, path))
-        for path, text in mistakes.items()
-        # The value of a variable that is not set is unknown, so it is not judged.
-        if not substitution.is_open(path)
-    ]
+        Args:
+            name: the name of the resource.
+            kind: the type, as the file names it.
+            group: the group of the resource.
+            line: where the table is.
+        """
+        deadlines, poll = self.deadlines.values(), self.poll.values()
+        values = {
+            **dict(self),
+            "type": kind,
+            "handler": self.type,
+            "deadlines": attrs.evolve(self.type.type_info.deadlines, **deadlines)
+            if deadlines
+            else None,
+            "poll": PollIntervals(**poll) if poll else None,
+            "restart": RestartPolicy(**self.restart.values()),
+            "autostart": group.autostart if self.autostart is None else self.autostart,
+        }
+        return ResourceConfig(name=name, line=line, **values)
 
 
 class Document(Table):
@@ -251,7 +278,7 @@ class Document(Table):
     resources: dict[Name, ResourceTable] = Field(default_factory=dict)
 
 
-def keys_of(path: TomlPath) -> list[str]:
+def keys_of(path: tuple[str | int, ...]) -> list[str]:
     """List the keys that the table at a place in the file may have.
 
     Args:
@@ -259,7 +286,7 @@ def keys_of(path: TomlPath) -> list[str]:
     """
     kind: Any = Document
     for part in path:
-        is_table = isinstance(kind, type) and issubclass(kind, Table)
         # Tables by name are a dictionary: there the next part is a name, not a field.
-        kind = kind.model_fields[part].annotation if is_table else get_args(kind)[1]
+        is_named = get_origin(kind) is dict
+        kind = get_args(kind)[1] if is_named else kind.model_fields[part].annotation
     return list(kind.model_fields)
