@@ -1,11 +1,11 @@
-"""Dependencies: what one resource needs, and the order that all of them together make.
+"""Dependencies: what each resource needs, and the start order that follows from all of them.
 
 An expression is an AND of OR sets, as ``SetClusterResourceDependencyExpression`` of
 Windows failover clusters takes it; between two resources there is at most one relation.
 The rules for all resources together are those of failover clusters too ([MS-CMRP]
 3.1.1.1.2): dependencies lie within one group, have no circles and a bounded depth. They
-are checked without recursion, in time in proportion to the number of resources and
-dependencies; sorting adds a logarithm.
+are checked without recursion, in time proportional to n log n for n resources and
+dependencies.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_DEPTH: Final = 100
 
 @attrs.frozen
 class Dependencies:
-    """What one resource depends on: an AND of OR sets of names.
+    """What a resource depends on: an AND of OR sets of names.
 
     Raises:
         DependencyError: a set is empty, a name cannot be written in brackets, or a name
@@ -243,10 +243,10 @@ class _Parser:
 # --- mistakes in all of them together --------------------------------------------------
 
 _MOST_GUESSES: Final = 20
-"""Unknown names for which a similar one is looked for; each look compares many names."""
+"""Unknown names for which a similar name is suggested."""
 _MOST_COMPARED: Final = 1000
-"""Names that each look compares. Without both bounds, many mistakes among many names
-would take hours."""
+"""Known names that are compared with an unknown name. Without both bounds, a file with many
+unknown names among many resources would take hours."""
 
 
 def find_mistakes(
@@ -374,14 +374,15 @@ def start_order(dependencies: Mapping[str, Dependencies]) -> tuple[tuple[str, ..
 
 
 def _layers(dependencies: Mapping[str, Dependencies]) -> list[list[str]]:
-    """The start order, without the resources that are in a circle or depend on one."""
+    """Sort resources into layers, without those that are in a circle or depend on a circle."""
     sorter = TopologicalSorter(
         {
             owner: [name for name in needed.names if name in dependencies]
             for owner, needed in dependencies.items()
         }
     )
-    with suppress(CycleError):  # As many layers as there are before the circle.
+    # After a CycleError, the sorter still gives the layers that do not need the circle.
+    with suppress(CycleError):
         sorter.prepare()
     places = {name: place for place, name in enumerate(dependencies)}
     layers: list[list[str]] = []

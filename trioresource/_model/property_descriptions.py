@@ -151,7 +151,9 @@ class _Schema(GenerateJsonSchema):
         return {_OPAQUE: getattr(schema.get("cls"), "__name__", "anything")}
 
     def function_plain_schema(self, schema: Any) -> dict[str, Any]:
-        return {_OPAQUE: "anything"}
+        # The function replaces the validation of the annotated type, which is kept only here.
+        annotated = schema.get("serialization", {}).get("schema")
+        return {_OPAQUE: "anything"} if annotated is None else self.generate_inner(annotated)
 
     def json_or_python_schema(self, schema: Any) -> dict[str, Any]:
         json_schema = super().json_or_python_schema(schema)
@@ -192,8 +194,11 @@ _NAMES: Final = {
     "date-time": "date and time",
     "directory-path": "path",
     "file-path": "path",
+    "ipvanyaddress": "IP address",
     "password": "text",
+    "regex": "regular expression",
     "uri": "URL",
+    "uuid": "UUID",
 }
 # Pydantic writes the names of the second half where JSON has none, as for unions.
 _BOUNDS: Final = {

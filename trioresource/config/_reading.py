@@ -141,7 +141,8 @@ def _config_error(file: str, mistakes: list[str]) -> ConfigError:
 def _explain(error: ErrorDetails) -> Iterator[tuple[TomlPath, str]]:
     """Yield where in the file a mistake is, and what is wrong."""
     path, kind, shown_value = error["loc"], error["type"], shown(error["input"])
-    raised = error.get("ctx", {}).get("error", error["msg"])
+    context = error.get("ctx", {})
+    raised = context.get("error", error["msg"])
     if kind == "missing":
         yield path[:-1], f'{path[-1]} is missing; write for example type = "process"'
     elif kind == "extra_forbidden" and path[0] == "groups" and path[2:] == ("failover",):
@@ -149,7 +150,7 @@ def _explain(error: ErrorDetails) -> Iterator[tuple[TomlPath, str]]:
     elif kind == "extra_forbidden":
         yield path, f"not known{suggest(str(path[-1]), keys_of(path[:-1]))}"
     elif kind in ("enum", "literal_error"):
-        known = re.findall("'(.*?)'", error["ctx"]["expected"])
+        known = re.findall("'(.*?)'", context["expected"])
         yield path, f"{shown_value} is not known{suggest(str(error['input']), known)}"
     elif kind in _KINDS:
         yield path, f"must be {_KINDS[kind]}, not {shown_value}"

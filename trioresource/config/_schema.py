@@ -131,9 +131,9 @@ class PolicyTable(Table):
     def _check(cls, value: Any, info: ValidationInfo) -> Any:
         # Together with the values before it, since two that are right may not go together.
         values = {**info.data, str(info.field_name): value}
-        unset = [name for name, one in values.items() if one is None or isinstance(one, Table)]
+        unset = [key for key in values if values[key] is None or isinstance(values[key], Table)]
         try:
-            cls.policy(**{name: one for name, one in values.items() if name not in unset})
+            cls.policy(**{key: values[key] for key in values if key not in unset})
         except ValueError as error:
             raise ValueError(str(error).removeprefix(f"{info.field_name} ")) from None
         return value
