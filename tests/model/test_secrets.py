@@ -46,6 +46,10 @@ class Converted(pydantic.BaseModel):
     token: Annotated[SecretStr, PlainValidator(SecretStr)]
 
 
+class Counted(pydantic.BaseModel):
+    count: pydantic.Secret[int]
+
+
 class Secrets(Properties):
     plain: SecretStr
     optional: SecretStr | None = None
@@ -65,6 +69,7 @@ class Secrets(Properties):
     renamed: Annotated[SecretStr, WithJsonSchema({"type": "string"})] | None = None
     hidden: int | SkipJsonSchema[SecretStr] = 0
     late: Converted | None = None
+    counted: list[Counted] = Field(default_factory=list)
     either: Union[int, SecretStr, None] = None  # noqa: UP007 - both spellings are met
 
 

@@ -136,16 +136,24 @@ _SCHEMES: Final = "x-schemes"
 _UNKNOWN: Final[Mapping[str, Any]] = {_OPAQUE: "anything"}
 
 
-# Unlike SecretStr, Secret[T] is not marked in the JSON schema; this tells it from a plain T.
-_SECRET_SERIALIZER: Final[object] = (
-    pydantic.TypeAdapter(pydantic.Secret[str]).core_schema.get("serialization", {}).get("function")
-)
+def _python_validator(schema: Any) -> object:
+    match schema:
+        case {"python_schema": {"function": {"function": function}}}:
+            return getattr(function, "__code__", None)
+    return None
+
+
+# Unlike SecretStr, Secret[T] is not marked in the JSON schema. It is told from a plain T by
+# this; if a later pydantic has no such function, more types than these count as secret.
+_SECRET_VALIDATOR: Final = _python_validator(pydantic.TypeAdapter(pydantic.Secret[str]).core_schema)
 
 
 class _Schema(GenerateJsonSchema):
     """JSON schemas of whatever pydantic can validate, with bounds that JSON does not have."""
 
-    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        # Without the default: it may be secret, or nothing that JSON can express.
+        return self.generate_inner(schema["schema"])
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
         return {_OPAQUE: getattr(schema.get("cls"), "__name__", "anything")}
@@ -157,7 +165,7 @@ class _Schema(GenerateJsonSchema):
 
     def json_or_python_schema(self, schema: Any) -> dict[str, Any]:
         json_schema = super().json_or_python_schema(schema)
-        if schema.get("serialization", {}).get("function") is _SECRET_SERIALIZER:
+        if _python_validator(schema) is _SECRET_VALIDATOR:
             json_schema = {**json_schema, "writeOnly": True}
         return json_schema
 
@@ -316,6 +324,8 @@ def _choice(value: object) -> str:
 
 
 def _limit(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
     return " or ".join(map(str, value)) if isinstance(value, list) else show_value(value)
 
 
