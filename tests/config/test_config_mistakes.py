@@ -317,3 +317,54 @@ def test_dependencies_that_can_not_be() -> None:
         "c.toml:6: [resources.db] depends_on: the dependencies are circular: db -> db: x -> db",
         "c.toml:15: [resources.'db: y'] depends_on: depends on unknown resource 'nothing'",
     ]
+
+
+def test_one_mistake_in_a_value_does_not_hide_another() -> None:
+    """Not in the same value, and not in what other resources make of it."""
+    assert mistakes(
+        """
+        [resources.a]
+        type = "none such"
+        group = 5
+        depends_on = "[a] or [b]"
+        [resources.c]
+        type = "plain"
+        autostart = "yes"
+        depends_on = "a"
+        deadlines = { soft = 0, pending = "x" }
+        """
+    ) == [
+        "c.toml:2: [resources.a] type: no type is called 'none such'",
+        "c.toml:3: [resources.a] group: must be a string, not 5",
+        "c.toml:4: [resources.a] depends_on: a resource cannot depend on itself",
+        "c.toml:4: [resources.a] depends_on: depends on unknown resource 'b'",
+        "c.toml:7: [resources.c] autostart: must be true or false, not 'yes'",
+        "c.toml:9: [resources.c] deadlines.soft: must be greater than 0, not 0",
+        "c.toml:9: [resources.c] deadlines.pending: 'x' is not a duration; write a number of"
+        ' seconds, or a number with ms, s, min or h, such as "500 ms" or "15 min"',
+    ]
+
+
+def test_names_that_pydantic_uses_itself() -> None:
+    assert mistakes(
+        """
+        [resources."[key]"]
+        type = "plain"
+        [resources.a]
+        type = "plain"
+        "[key]" = 1
+        model_config = 2
+        [groups]
+        "[key]" = 3
+        """
+    ) == [
+        "c.toml:1: [resources.'[key]']: '[key]' cannot be a name; a name is not empty, has no"
+        " control characters, brackets or slashes, and neither begins nor ends with a space",
+        "c.toml:5: [resources.a] '[key]': not known; known: type, group, description, depends_on,"
+        " properties, deadlines, poll, restart, autostart",
+        "c.toml:6: [resources.a] model_config: not known; known: type, group, description,"
+        " depends_on, properties, deadlines, poll, restart, autostart",
+        "c.toml:8: [groups.'[key]']: '[key]' cannot be a name; a name is not empty, has no"
+        " control characters, brackets or slashes, and neither begins nor ends with a space",
+        "c.toml:8: [groups] '[key]': must be a table, not 3",
+    ]
