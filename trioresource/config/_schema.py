@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Final, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, get_args, get_origin
 
 import attrs
 import pydantic
@@ -22,6 +22,9 @@ from .._model.properties import find_property_mistakes
 from ._definition import DEFAULT_GROUP, GroupConfig, ResourceConfig
 from ._environment import Substitution, shown
 from ._types import HandlerClass
+
+if TYPE_CHECKING:
+    from ._positions import TomlPath
 
 TypeResolver = Callable[[str], HandlerClass]
 """Finds the class of a resource type by its name, or raises ``UnknownType``."""
@@ -38,9 +41,9 @@ class Mistakes(ValueError):
         found: what is wrong, by the place within the value.
     """
 
-    def __init__(self, found: dict[tuple[str | int, ...], str]) -> None:
+    def __init__(self, found: dict[TomlPath, str]) -> None:
         super().__init__("; ".join(found.values()))
-        self.found: dict[tuple[str | int, ...], str] = found
+        self.found: dict[TomlPath, str] = found
 
 
 # --- values ----------------------------------------------------------------------------
@@ -189,6 +192,19 @@ class RestartTable(PolicyTable):
     stable_after: Seconds = None
 
 
+def _wrong_for(handler: HandlerClass | None, properties: dict[str, Any]) -> dict[TomlPath, str]:
+    """Find what a resource type, if it is known, does not accept in properties."""
+    if handler is None:
+        return {}
+    defaults = handler.type_info.property_defaults
+    try:
+        return find_property_mistakes(handler.properties_type, defaults, properties)
+    except Exception as error:
+        # Its words are left out: they may hold a secret.
+        kind, raised = f"{handler.__module__}:{handler.__qualname__}", error.__class__.__name__
+        return {(): f"the check of type {kind} itself raised {raised}"}
+
+
 class ClusterTable(Table):
     """The table ``[cluster]``."""
 
@@ -227,21 +243,10 @@ class ResourceTable(Table):
         substitution = Substitution(context["environment"])
         properties = {key: substitution.apply(value, (key,)) for key, value in values.items()}
         mistakes = dict(substitution.mistakes)
-        handler: HandlerClass | None = info.data.get("type")
-        if handler is not None:
-            try:
-                wrong = find_property_mistakes(
-                    handler.properties_type, handler.type_info.property_defaults, properties
-                )
-            except Exception as error:
-                # Its words are left out: they may hold a secret.
-                kind = f"{handler.__module__}:{handler.__qualname__}"
-                raise ValueError(
-                    f"the check of type {kind} itself raised {error.__class__.__name__}"
-                ) from None
+        for path, text in _wrong_for(info.data.get("type"), properties).items():
             # The value of a variable that is not set is unknown, so it is not judged.
-            known = {path: text for path, text in wrong.items() if not substitution.is_open(path)}
-            mistakes |= {path: substitution.conceal(text, path) for path, text in known.items()}
+            if not substitution.is_open(path):
+                mistakes[path] = substitution.conceal(text, path)
         if mistakes:
             raise Mistakes(mistakes)
         return properties
@@ -278,7 +283,7 @@ class Document(Table):
     resources: dict[Name, ResourceTable] = Field(default_factory=dict)
 
 
-def keys_of(path: tuple[str | int, ...]) -> list[str]:
+def keys_of(path: TomlPath) -> list[str]:
     """List the keys that the table at a place in the file may have.
 
     Args:
