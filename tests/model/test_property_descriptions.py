@@ -158,6 +158,14 @@ class Unusual(Properties, arbitrary_types_allowed=True):
     default: dict[str, Any] = Field({"minimum": 3, "writeOnly": True})
     converted: Annotated[int, pydantic.PlainValidator(int)] = 1
     omitted: SkipJsonSchema[str] = "x"
+    checked: int = 1
+    at: Annotated[datetime.datetime, Field(lt=datetime.datetime(2020, 1, 1))]  # noqa: DTZ001
+    only: Literal["x"] = "x"
+
+    @pydantic.field_validator("checked", mode="plain")
+    @classmethod
+    def _check(cls, value: object) -> int:
+        return int(str(value))
 
 
 def test_unusual_types_in_words() -> None:
@@ -176,7 +184,10 @@ def test_unusual_types_in_words() -> None:
         "choice": ("true or 1 or 'x' or none", "", False),
         "default": ("table of anything", "", False),
         "converted": ("whole number", "", False),
-        "omitted": ("anything", "", True),
+        "omitted": ("text", "", False),
+        "checked": ("whole number", "", False),
+        "at": ("date and time", "less than 2020-01-01 00:00:00", False),
+        "only": ("'x'", "", False),
     }
 
 

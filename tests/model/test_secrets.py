@@ -68,9 +68,16 @@ class Secrets(Properties):
     converted: Annotated[SecretStr, PlainValidator(SecretStr)] | None = None
     renamed: Annotated[SecretStr, WithJsonSchema({"type": "string"})] | None = None
     hidden: int | SkipJsonSchema[SecretStr] = 0
+    plain_function: SecretStr | None = None
+    left_out: SkipJsonSchema[SecretStr] | None = None
     late: Converted | None = None
     counted: list[Counted] = Field(default_factory=list)
     either: Union[int, SecretStr, None] = None  # noqa: UP007 - both spellings are met
+
+    @pydantic.field_validator("plain_function", mode="plain")
+    @classmethod
+    def _check(cls, value: object) -> SecretStr:
+        return SecretStr(str(value))
 
 
 _SECRET = st.text("abcdefghijklmnopqrstuvwxyz", min_size=12, max_size=20)

@@ -88,6 +88,10 @@ def describe_properties(cls: type[pydantic.BaseModel]) -> tuple[PropertyDescript
 def _describe(name: str, info: FieldInfo, words: _Words) -> PropertyDescription:
     parts = [*info.metadata, *_parts(info.annotation)]
     schema = words.properties.get(name, _UNKNOWN)
+    if _OPAQUE in schema:
+        # A function validates instead of the annotated type, or the schema leaves it out.
+        words = _Words(_model_of(info.annotation).model_json_schema(schema_generator=_Schema))
+        schema = words.properties.get("field", schema)
     secret = words.holds_secret(schema) or any(map(_is_secret, parts))
     return PropertyDescription(
         name=name,
@@ -100,6 +104,11 @@ def _describe(name: str, info: FieldInfo, words: _Words) -> PropertyDescription:
         secret=secret,
         doc=info.description or "",
     )
+
+
+def _model_of(annotation: Any) -> type[pydantic.BaseModel]:
+    config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+    return pydantic.create_model("Field", __config__=config, field=(annotation, ...))
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
@@ -164,10 +173,8 @@ class _Schema(GenerateJsonSchema):
         return {_OPAQUE: "anything"} if annotated is None else self.generate_inner(annotated)
 
     def json_or_python_schema(self, schema: Any) -> dict[str, Any]:
-        json_schema = super().json_or_python_schema(schema)
-        if _python_validator(schema) is _SECRET_VALIDATOR:
-            json_schema = {**json_schema, "writeOnly": True}
-        return json_schema
+        mark = {"writeOnly": True} if _python_validator(schema) is _SECRET_VALIDATOR else {}
+        return {**super().json_or_python_schema(schema), **mark}
 
     def timedelta_schema(self, schema: Any) -> dict[str, Any]:
         return self._with_bounds(super().timedelta_schema(schema), schema)
