@@ -34,7 +34,7 @@ class RangeProperties(Properties):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.low > self.high:
-            raise ValueError(f"low ({self.low}) is more than high ({self.high})")
+            raise ValueError(f"low ({self.low}) is more than\nhigh ({self.high})")
         return self
 
 

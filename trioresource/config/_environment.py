@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
+from ._positions import shown
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -80,14 +82,3 @@ class Substitution:
 def _overlap(first: TomlPath, second: TomlPath) -> bool:
     """Tell whether two places are the same, or one lies within the other."""
     return all(part == other for part, other in zip(first, second, strict=False))
-
-
-def shown(value: Any) -> str:
-    """Show a value as the file spells it; of a table or an array only the kind."""
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list):
-        return "an array"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, str | int | float) else str(value)

@@ -98,6 +98,17 @@ def read_toml(text: str) -> TomlDocument:
         raise _syntax_error(str(error), text) from None
 
 
+def shown(value: Any) -> str:
+    """Show a value as TOML spells it; of a table or an array only the kind."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, str | int | float) else str(value)
+
+
 def _syntax_error(message: str, text: str) -> TomlSyntaxError:
     position = _POSITION.search(message)
     if position is None:

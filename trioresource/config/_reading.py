@@ -13,8 +13,7 @@ from .._errors import ConfigError
 from .._model.dependencies import find_mistakes
 from .._util.spelling import suggest
 from ._definition import DEFAULT_GROUP, ClusterConfig, GroupConfig
-from ._environment import shown
-from ._positions import TomlSyntaxError, read_toml
+from ._positions import TomlSyntaxError, read_toml, shown
 from ._schema import Document, Mistakes, keys_of, to_dependencies
 from ._types import find_type
 
@@ -114,9 +113,11 @@ def parse_cluster_file(
     mistakes = [mistake for error in errors for mistake in _explain(error)]
     mistakes += _dependency_mistakes(document.values, [error["loc"] for error in errors])
     if mistakes:
-        lines = [(document.line(path), _place(path, text), text) for path, text in mistakes]
-        lines.sort(key=lambda line: line[0])
-        raise _config_error(file, [f"{file}:{line}: {at}: {text}" for line, at, text in lines])
+        found = [(document.line(path), _place(path, text), text) for path, text in mistakes]
+        found.sort(key=lambda mistake: mistake[0])
+        lines = [f"{file}:{line}: {place}: {text}" for line, place, text in found]
+        # The words of a type may have several lines, but a mistake is one line.
+        raise _config_error(file, [" ".join(line.splitlines()) for line in lines])
     groups = {
         name: GroupConfig(name=name, line=document.line(("groups", name)), **dict(table))
         for name, table in tables.groups.items()
@@ -158,7 +159,7 @@ def _explain(error: ErrorDetails) -> Iterator[tuple[TomlPath, str]]:
         yield from (((*path, *place), text) for place, text in raised.found.items())
     else:
         # Of a name, pydantic calls the place "[key]"; the table itself has the mistake.
-        yield path[:2] if path[2:] == ("[key]",) else path, " ".join(str(raised).splitlines())
+        yield path[:2] if path[2:] == ("[key]",) else path, str(raised)
 
 
 def _dependency_mistakes(

@@ -20,7 +20,8 @@ from .._model.dependencies import NO_DEPENDENCIES, Dependencies, read_dependenci
 from .._model.policy import Backoff, Deadlines, PollIntervals, RestartAction, RestartPolicy
 from .._model.properties import find_property_mistakes
 from ._definition import DEFAULT_GROUP, GroupConfig, ResourceConfig
-from ._environment import Substitution, shown
+from ._environment import Substitution
+from ._positions import shown
 from ._types import HandlerClass
 
 if TYPE_CHECKING:
