@@ -34,8 +34,7 @@ import trio
 import trio.testing
 
 from trioresource import ConfigError
-from trioresource.config._definition import parse_cluster_file
-from trioresource.config._types import describe_type
+from trioresource.config import parse_cluster_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +171,7 @@ def check_toml(snippet: Snippet) -> None:
     message = ""
     try:
         file = snippet.title or snippet.place
-        parse_cluster_file(snippet.code, file=file, resolve=describe_type)
+        parse_cluster_file(snippet.code, file=file, environment={})
     except ConfigError as error:
         message = f"{error}\n"
     compare(snippet, message)

@@ -63,7 +63,7 @@ class PropertyError(TrioResourceError):
 
 
 class DependencyError(TrioResourceError):
-    """The caller gave dependencies that can not be: see the message for which and why."""
+    """The caller gave invalid dependencies; the message lists each mistake."""
 
 
 class ResourceLocked(TrioResourceError):
@@ -118,7 +118,7 @@ class UnknownControlCode(TrioResourceError):
 
 
 class UnknownType(TrioResourceError):
-    """The caller named a resource type that there is not, or that can not be used.
+    """The caller named an unknown resource type, or a type that cannot be used.
 
-    The message says which types there are, or why this one can not be loaded.
+    The message lists the known types, or says why the type cannot be loaded.
     """

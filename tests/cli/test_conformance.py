@@ -73,7 +73,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["nowhere:Thing"], "module nowhere can not be imported"),
+        (["nowhere:Thing"], "module nowhere cannot be imported"),
         (["handlers_of_test_handler:Nothing"], "resource handlers in it: Fine, Swallows"),
         ([FINE[1]], "seconds"),
         ([FINE[1], "--property", "seconds"], "--property 'seconds': not of the form NAME=VALUE"),

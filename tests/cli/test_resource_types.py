@@ -85,9 +85,9 @@ def test_types(site: Path, call: Call) -> None:
     assert lines["sample"].split(maxsplit=1)[1] == "A sample. (from others 3.2)"
     assert "A program in a session of its own. (from trioresource" in lines["process"]
     assert "BROKEN" in lines["broken"]
-    assert "others_absent can not be imported" in lines["broken"]
+    assert "others_absent cannot be imported" in lines["broken"]
     assert lines["broken"].endswith("(from others 3.2)")
-    assert "module others_exit can not be imported: SystemExit: 5" in lines["script"]
+    assert "module others_exit cannot be imported: SystemExit: 5" in lines["script"]
 
 
 def test_types_as_json(site: Path, call: Call) -> None:

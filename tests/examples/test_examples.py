@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from trioresource import Cluster, ResourceState, open_cluster
-from trioresource.config._types import find_type, load_cluster_file
+from trioresource.config import load_cluster_file
 from trioresource.resources._probes import HttpRequest, probe_http, until_well
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ async def test_redis_and_nginx_stack() -> None:
         for name, one in config.resources.items():
             await cluster.add(
                 name,
-                find_type(one.type),
+                one.handler,
                 properties=one.properties,
                 group=one.group,
                 depends_on=one.depends_on,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import PropertyError, UnknownType
 from .._model.properties import read_properties
-from ..config._types import find_type
+from ..config import find_type
 from ..testing._conformance import Verdict, check_handler
 from .formatting import one_line
 from .main import ExitStatus

@@ -14,8 +14,7 @@ from rich.console import Console
 from .._cluster import open_cluster
 from .._errors import ConfigError, TrioResourceError
 from .._model.states import DesiredState, ResourceState
-from ..config._loading import load
-from ..config._types import load_cluster_file
+from ..config import add_resources, load_cluster_file
 from .formatting import one_line
 from .json_lines import JsonReporter
 from .live import LiveReporter
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from .._cluster import Cluster, Subscription
     from .._model.events import ClusterEvent, Missed
-    from ..config._definition import ClusterConfig
+    from ..config import ClusterConfig
 
 _BUFFER: Final = 10_000
 """So many events may wait for a stalled terminal; others are counted and left out."""
@@ -153,7 +152,7 @@ class _Run:
 
     async def _stay(self, cluster: Cluster) -> None:
         try:
-            wanted = await load(cluster, self._config)
+            wanted = await add_resources(cluster, self._config)
         except Exception as error:
             # What an author's `open` raised: it may be anything, and is no bug here.
             note = getattr(error, "__notes__", ["the cluster could not be loaded"])[-1]

@@ -14,7 +14,7 @@ from . import formatting as words
 
 if TYPE_CHECKING:
     from .._model.events import ClusterEvent, Missed
-    from ..config._definition import ClusterConfig, ResourceConfig
+    from ..config import ClusterConfig, ResourceConfig
 
 ResourceEvent = (
     StateChange | FailureReport | RecoveryPlanned | Progress | ProbeInconclusive | AttemptStuck
