@@ -45,12 +45,16 @@ _THOROUGH: Final = 20
 
 @final
 class Race:
-    """A strategy: every schedule of what happens in ``with race.run():``."""
+    """A strategy: every schedule of what happens in ``with race.run():``.
+
+    Args:
+        bound: how many preemptions at most; ``None`` for any number.
+    """
 
     name = "every schedule of the race"
 
-    def __init__(self) -> None:
-        self._every = Exhaustive()
+    def __init__(self, bound: int | None = None) -> None:
+        self._every = Exhaustive(bound)
         self._on = False
 
     @property
