@@ -1,63 +1,165 @@
 """High availability for Trio programs: resources with the lifecycle of failover clusters."""
 
-from ._background_check import BackgroundCheck as BackgroundCheck
-from ._cluster import Applied as Applied
-from ._cluster import Cluster as Cluster
-from ._cluster import Group as Group
-from ._cluster import Resource as Resource
-from ._cluster import Subscription as Subscription
-from ._cluster import open_cluster as open_cluster
-from ._errors import ConfigError as ConfigError
-from ._errors import DependencyError as DependencyError
-from ._errors import InvalidStateError as InvalidStateError
-from ._errors import NodePaused as NodePaused
-from ._errors import NotOwner as NotOwner
-from ._errors import OfflineFailed as OfflineFailed
-from ._errors import OnlineFailed as OnlineFailed
-from ._errors import PropertyError as PropertyError
-from ._errors import ProviderFailed as ProviderFailed
-from ._errors import ResourceLocked as ResourceLocked
-from ._errors import ResourceNotAvailable as ResourceNotAvailable
-from ._errors import ResourceStuck as ResourceStuck
-from ._errors import StoreUnavailable as StoreUnavailable
-from ._errors import TrioResourceError as TrioResourceError
-from ._errors import UnknownControlCode as UnknownControlCode
-from ._errors import UnknownType as UnknownType
-from ._handler import FailureSignal as FailureSignal
-from ._handler import OnlineScope as OnlineScope
-from ._handler import ResourceHandler as ResourceHandler
-from ._handler import ResourceType as ResourceType
-from ._handler import resource_type as resource_type
-from ._handler import service as service
-from ._model.dependencies import Dependencies as Dependencies
-from ._model.events import ClusterEvent as ClusterEvent
-from ._model.events import GroupStateChange as GroupStateChange
-from ._model.events import Missed as Missed
-from ._model.events import RecoveryPlanned as RecoveryPlanned
-from ._model.policy import Backoff as Backoff
-from ._model.policy import Deadlines as Deadlines
-from ._model.policy import FailoverPolicy as FailoverPolicy
-from ._model.policy import PollIntervals as PollIntervals
-from ._model.policy import RestartAction as RestartAction
-from ._model.policy import RestartPolicy as RestartPolicy
-from ._model.properties import DEFAULT as DEFAULT
-from ._model.properties import NoProperties as NoProperties
-from ._model.properties import Properties as Properties
-from ._model.properties import dynamic as dynamic
-from ._model.properties import read_only as read_only
-from ._model.reports import AttemptEnded as AttemptEnded
-from ._model.reports import AttemptStuck as AttemptStuck
-from ._model.reports import FailureReason as FailureReason
-from ._model.reports import FailureReport as FailureReport
-from ._model.reports import ProbeInconclusive as ProbeInconclusive
-from ._model.reports import Progress as Progress
-from ._model.reports import Report as Report
-from ._model.reports import StateChange as StateChange
-from ._model.states import DesiredState as DesiredState
-from ._model.states import GroupState as GroupState
-from ._model.states import NodeState as NodeState
-from ._model.states import ResourceState as ResourceState
-from ._monitor import HostedResource as HostedResource
-from ._monitor import ResourceMonitor as ResourceMonitor
-from ._monitor import ResourceStatistics as ResourceStatistics
-from ._monitor import open_monitor as open_monitor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._background_check import BackgroundCheck as BackgroundCheck
+    from ._cluster import Applied as Applied
+    from ._cluster import Cluster as Cluster
+    from ._cluster import Group as Group
+    from ._cluster import Resource as Resource
+    from ._cluster import Subscription as Subscription
+    from ._cluster import open_cluster as open_cluster
+    from ._errors import ConfigError as ConfigError
+    from ._errors import DependencyError as DependencyError
+    from ._errors import InvalidStateError as InvalidStateError
+    from ._errors import NodePaused as NodePaused
+    from ._errors import OfflineFailed as OfflineFailed
+    from ._errors import OnlineFailed as OnlineFailed
+    from ._errors import PropertyError as PropertyError
+    from ._errors import ProviderFailed as ProviderFailed
+    from ._errors import ResourceLocked as ResourceLocked
+    from ._errors import ResourceNotAvailable as ResourceNotAvailable
+    from ._errors import ResourceStuck as ResourceStuck
+    from ._errors import TrioResourceError as TrioResourceError
+    from ._errors import UnknownControlCode as UnknownControlCode
+    from ._errors import UnknownType as UnknownType
+    from ._handler import FailureSignal as FailureSignal
+    from ._handler import HandlerFactory as HandlerFactory
+    from ._handler import OnlineScope as OnlineScope
+    from ._handler import ResourceHandler as ResourceHandler
+    from ._handler import ResourceType as ResourceType
+    from ._handler import Service as Service
+    from ._handler import resource_type as resource_type
+    from ._handler import service as service
+    from ._model.dependencies import Dependencies as Dependencies
+    from ._model.events import ClusterEvent as ClusterEvent
+    from ._model.events import GroupStateChange as GroupStateChange
+    from ._model.events import Missed as Missed
+    from ._model.events import RecoveryPlanned as RecoveryPlanned
+    from ._model.policy import Backoff as Backoff
+    from ._model.policy import Deadlines as Deadlines
+    from ._model.policy import PollIntervals as PollIntervals
+    from ._model.policy import RecoveryDecision as RecoveryDecision
+    from ._model.policy import Restart as Restart
+    from ._model.policy import RestartAction as RestartAction
+    from ._model.policy import RestartPolicy as RestartPolicy
+    from ._model.policy import StayFailed as StayFailed
+    from ._model.properties import DEFAULT as DEFAULT
+    from ._model.properties import NoProperties as NoProperties
+    from ._model.properties import Properties as Properties
+    from ._model.properties import dynamic as dynamic
+    from ._model.properties import read_only as read_only
+    from ._model.reports import AttemptEnded as AttemptEnded
+    from ._model.reports import AttemptStuck as AttemptStuck
+    from ._model.reports import FailureReason as FailureReason
+    from ._model.reports import FailureReport as FailureReport
+    from ._model.reports import ProbeInconclusive as ProbeInconclusive
+    from ._model.reports import Progress as Progress
+    from ._model.reports import Report as Report
+    from ._model.reports import StateChange as StateChange
+    from ._model.states import DesiredState as DesiredState
+    from ._model.states import GroupState as GroupState
+    from ._model.states import NodeState as NodeState
+    from ._model.states import ResourceState as ResourceState
+    from ._monitor import HostedResource as HostedResource
+    from ._monitor import ResourceMonitor as ResourceMonitor
+    from ._monitor import ResourceStatistics as ResourceStatistics
+    from ._monitor import open_monitor as open_monitor
+
+# Where each public name is defined. The names are loaded when the first of them is used, so that
+# `import trioresource` costs next to nothing: pytest imports this package in every run, for its
+# plugin. tests/test_exports.py holds this table equal to the imports above, which type checkers
+# read.
+_DEFINED_IN = {
+    "BackgroundCheck": "._background_check",
+    "Applied": "._cluster",
+    "Cluster": "._cluster",
+    "Group": "._cluster",
+    "Resource": "._cluster",
+    "Subscription": "._cluster",
+    "open_cluster": "._cluster",
+    "ConfigError": "._errors",
+    "DependencyError": "._errors",
+    "InvalidStateError": "._errors",
+    "NodePaused": "._errors",
+    "OfflineFailed": "._errors",
+    "OnlineFailed": "._errors",
+    "PropertyError": "._errors",
+    "ProviderFailed": "._errors",
+    "ResourceLocked": "._errors",
+    "ResourceNotAvailable": "._errors",
+    "ResourceStuck": "._errors",
+    "TrioResourceError": "._errors",
+    "UnknownControlCode": "._errors",
+    "UnknownType": "._errors",
+    "FailureSignal": "._handler",
+    "HandlerFactory": "._handler",
+    "OnlineScope": "._handler",
+    "ResourceHandler": "._handler",
+    "ResourceType": "._handler",
+    "Service": "._handler",
+    "resource_type": "._handler",
+    "service": "._handler",
+    "Dependencies": "._model.dependencies",
+    "ClusterEvent": "._model.events",
+    "GroupStateChange": "._model.events",
+    "Missed": "._model.events",
+    "RecoveryPlanned": "._model.events",
+    "Backoff": "._model.policy",
+    "Deadlines": "._model.policy",
+    "PollIntervals": "._model.policy",
+    "RecoveryDecision": "._model.policy",
+    "Restart": "._model.policy",
+    "RestartAction": "._model.policy",
+    "RestartPolicy": "._model.policy",
+    "StayFailed": "._model.policy",
+    "DEFAULT": "._model.properties",
+    "NoProperties": "._model.properties",
+    "Properties": "._model.properties",
+    "dynamic": "._model.properties",
+    "read_only": "._model.properties",
+    "AttemptEnded": "._model.reports",
+    "AttemptStuck": "._model.reports",
+    "FailureReason": "._model.reports",
+    "FailureReport": "._model.reports",
+    "ProbeInconclusive": "._model.reports",
+    "Progress": "._model.reports",
+    "Report": "._model.reports",
+    "StateChange": "._model.reports",
+    "DesiredState": "._model.states",
+    "GroupState": "._model.states",
+    "NodeState": "._model.states",
+    "ResourceState": "._model.states",
+    "HostedResource": "._monitor",
+    "ResourceMonitor": "._monitor",
+    "ResourceStatistics": "._monitor",
+    "open_monitor": "._monitor",
+}
+
+if not TYPE_CHECKING:  # Type checkers would take any name for one that this function gives.
+
+    def __getattr__(name: str) -> object:
+        """Load the public names upon the first use of one of them.
+
+        All at once, so that errors and values have their public module from then on, also
+        those that this program never names.
+        """
+        if name not in _DEFINED_IN:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        from ._util.public_names import rewrite_module
+
+        found = {
+            public: getattr(import_module(module, __name__), public)
+            for public, module in _DEFINED_IN.items()
+        }
+        rewrite_module(found, __name__)
+        globals().update(found)
+        return found[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_DEFINED_IN})

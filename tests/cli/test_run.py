@@ -8,7 +8,7 @@ import re
 import signal
 from typing import TYPE_CHECKING, Any
 
-from trioresource._cli.main import ExitStatus
+from trioresource._cli.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from pathlib import Path

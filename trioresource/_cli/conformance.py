@@ -11,8 +11,8 @@ from .._errors import PropertyError, UnknownType
 from .._model.properties import read_properties
 from ..config._types import find_type
 from ..testing._conformance import Verdict, check_handler
+from .exit_status import ExitStatus
 from .formatting import one_line
-from .main import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,11 +16,11 @@ from .._errors import ConfigError, TrioResourceError
 from .._model.states import DesiredState, ResourceState
 from ..config._loading import load
 from ..config._types import load_cluster_file
+from .exit_status import ExitStatus
 from .formatting import one_line
 from .json_lines import JsonReporter
 from .live import LiveReporter
 from .log import log_lines
-from .main import ExitStatus
 from .plain import PlainReporter
 from .reporter import Ending, Reporter, Writer
 from .service_manager import ServiceManager
