@@ -113,18 +113,6 @@ async def test_a_failure_while_draining_is_not_recovered_before_resume(
     assert await db.wait_online() == "db 2"
 
 
-async def test_a_group_can_not_be_moved_from_the_only_node(
-    shop: Shop, autojump_clock: MockClock
-) -> None:
-    await shop.add("db")
-    with pytest.raises(InvalidStateError, match="shop can not be moved to other: this node is"):
-        await shop.cluster.move("shop", "other")
-    with pytest.raises(InvalidStateError, match="shop can not be moved: this node is"):
-        await shop.cluster.move("shop")
-    with pytest.raises(KeyError):
-        await shop.cluster.move("nowhere")
-
-
 # --- maintenance -----------------------------------------------------------------------
 
 

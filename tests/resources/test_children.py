@@ -146,7 +146,7 @@ async def test_what_can_not_be_killed_is_named(null: int, monkeypatch: pytest.Mo
     """With no time at all nothing ends in time; later it is gone."""
     child = await spawn(launch("sleep", "1000"), null)
     with monkeypatch.context() as patch:
-        patch.setattr(children, "_KILL_BOUND", 0)
+        patch.setattr(children, "KILL_BOUND", 0)
         with pytest.raises(OfflineFailed, match=str(child.pid)):
             await child.destroy()
     await child.destroy()
@@ -157,9 +157,11 @@ async def test_what_can_not_be_told_is_not_taken_for_gone(
 ) -> None:
     child = await spawn(launch("sleep", "1000"), null)
     with monkeypatch.context() as patch:
-        patch.setattr(children, "_KILL_BOUND", 0.05)
-        patch.setattr(sessions, "_LOOKS", 1)
-        with pytest.raises(OfflineFailed, match=f"session {child.pid} are left can not be told"):
+        patch.setattr(children, "KILL_BOUND", 0.05)
+        patch.setattr(sessions, "MAX_LOOKS", 1)
+        with pytest.raises(
+            OfflineFailed, match=f"it is unknown whether processes of session {child.pid} are left"
+        ):
             await child.destroy()
         assert not child.gone
     await child.destroy()
@@ -175,7 +177,7 @@ async def test_more_processes_than_threads_where_there_are_no_descriptors_of_pro
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    monkeypatch.setattr(external_module, "_MAX_THREADS", 2)
+    monkeypatch.setattr(external_module, "MAX_THREADS", 2)
     ended: list[int] = []
 
     async def watch(child: Child) -> None:

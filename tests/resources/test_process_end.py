@@ -230,8 +230,8 @@ async def test_what_can_not_be_told_to_be_gone_is_stuck(
     resource = await process(["sleep", "1000"], deadlines=Deadlines(terminate=0.2))
     await resource.online()
     with monkeypatch.context() as patch:
-        patch.setattr(children, "_KILL_BOUND", 0.05)
-        patch.setattr(sessions, "_LOOKS", 1)  # too few for any proof
+        patch.setattr(children, "KILL_BOUND", 0.05)
+        patch.setattr(sessions, "MAX_LOOKS", 1)  # too few for any proof
         with pytest.raises(ResourceStuck, match="p does not end") as caught:
             await resource.terminate()
         assert "p#1" in caught.value.task_tree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._model.policy import FailOver, Restart
+from .._model.policy import Restart
 
 if TYPE_CHECKING:
     from .._model.events import RecoveryPlanned
@@ -39,8 +39,6 @@ def recovery(event: RecoveryPlanned, policy: RestartPolicy) -> str:
     decision = event.decision
     if isinstance(decision, Restart):
         return f"restart in {decision.delay:g} s ({decision.failures} of {policy.threshold})"
-    if isinstance(decision, FailOver):
-        return "the group moves to another node"
     if decision.retry is None:
         return "stays failed"
     return f"stays failed, next try in {decision.retry:g} s"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, assert_never, final
 import trio
 
 from .._model.events import GroupStateChange, Missed, RecoveryPlanned
-from .._model.policy import FailOver, Restart
+from .._model.policy import Restart
 from .._model.reports import AttemptStuck, FailureReport, ProbeInconclusive, Progress, StateChange
 
 if TYPE_CHECKING:
@@ -125,6 +125,4 @@ class JsonReporter:
         keys: dict[str, Any] = {"failures": decision.failures, "threshold": threshold}
         if isinstance(decision, Restart):
             return {"action": "restart", "delay": decision.delay, **keys}
-        if isinstance(decision, FailOver):
-            return {"action": "fail-over", **keys}
         return {"action": "stay-failed", "retry": decision.retry, **keys}

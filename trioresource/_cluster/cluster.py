@@ -241,23 +241,6 @@ class Cluster:
         self._commands.offline(members)
         return await self._settle(members)
 
-    async def move(self, group: str, node: str | None = None) -> None:
-        """Move a group to another node.
-
-        Args:
-            group: its name.
-            node: where to; by default the best one.
-
-        Raises:
-            KeyError: there is no such group.
-            InvalidStateError: there is no other node.
-        """
-        await trio.lowlevel.checkpoint()
-        target = "" if node is None else f" to {node}"
-        raise InvalidStateError(
-            f"{self.group(group).name} can not be moved{target}: this node is the only one"
-        )
-
     async def pause(self, *, drain: bool = False) -> None:
         """Take nothing new on this node until ``resume``.
 

@@ -12,7 +12,7 @@ import enum
 import math
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import attrs
 from attrs.validators import instance_of, optional
@@ -257,9 +257,20 @@ class StayFailed:
     failures: int
 
 
-RecoveryDecision = Restart | FailOver | StayFailed
+RecoveryDecision = Restart | StayFailed
+"""What a cluster decides about a failure."""
 
 
+@overload
+def decide_recovery(
+    policy: RestartPolicy,
+    failures: Sequence[float],
+    *,
+    now: float,
+    random: Random,
+    can_fail_over: Literal[False],
+) -> RecoveryDecision: ...
+@overload
 def decide_recovery(
     policy: RestartPolicy,
     failures: Sequence[float],
@@ -267,7 +278,15 @@ def decide_recovery(
     now: float,
     random: Random,
     can_fail_over: bool,
-) -> RecoveryDecision:
+) -> RecoveryDecision | FailOver: ...
+def decide_recovery(
+    policy: RestartPolicy,
+    failures: Sequence[float],
+    *,
+    now: float,
+    random: Random,
+    can_fail_over: bool,
+) -> RecoveryDecision | FailOver:
     """What to do about a failure of a resource that should be online.
 
     Args:
