@@ -237,7 +237,7 @@ async def test_what_can_not_be_told_to_be_gone_is_stuck(
         assert "p#1" in caught.value.task_tree
         with pytest.raises(ResourceStuck):
             await resource.online()
-        assert "started faster than they can be listed" in caplog.text
+        assert "they start faster than they can be listed" in caplog.text
         assert str(resource.last_failure).startswith("clean-up raised: ")
     await until(lambda: not resource.statistics().stuck)
     assert await resource.online() is ONLINE
