@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from ._model.reports import Progress as Progress
     from ._model.reports import Report as Report
     from ._model.reports import StateChange as StateChange
+    from ._model.states import LEGAL_TRANSITIONS as LEGAL_TRANSITIONS
     from ._model.states import DesiredState as DesiredState
     from ._model.states import GroupState as GroupState
     from ._model.states import NodeState as NodeState
@@ -69,10 +70,10 @@ if TYPE_CHECKING:
     from ._monitor import ResourceStatistics as ResourceStatistics
     from ._monitor import open_monitor as open_monitor
 
-# Where each public name is defined. The names are loaded when the first of them is used, so that
-# `import trioresource` costs next to nothing: pytest imports this package in every run, for its
-# plugin. tests/test_exports.py holds this table equal to the imports above, which type checkers
-# read.
+# Where each public name is defined; the names are loaded when the first of them is used. So
+# `import trioresource` costs next to nothing, which matters because pytest imports this package in
+# every run, for the plugin. Type checkers read the imports above; tests/test_exports.py holds both
+# equal.
 _DEFINED_IN = {
     "BackgroundCheck": "._background_check",
     "Applied": "._cluster",
@@ -129,6 +130,7 @@ _DEFINED_IN = {
     "Progress": "._model.reports",
     "Report": "._model.reports",
     "StateChange": "._model.reports",
+    "LEGAL_TRANSITIONS": "._model.states",
     "DesiredState": "._model.states",
     "GroupState": "._model.states",
     "NodeState": "._model.states",
@@ -139,13 +141,14 @@ _DEFINED_IN = {
     "open_monitor": "._monitor",
 }
 
-if not TYPE_CHECKING:  # Type checkers would take any name for one that this function gives.
+if not TYPE_CHECKING:  # To a type checker, a module with a __getattr__ has every name.
+    __all__ = list(_DEFINED_IN)
 
     def __getattr__(name: str) -> object:
-        """Load the public names upon the first use of one of them.
+        """Load all public names upon the first use of one of them.
 
-        All at once, so that errors and values have their public module from then on, also
-        those that this program never names.
+        All at once: an error that a program never names must say in its traceback, too, where
+        it can be imported from.
         """
         if name not in _DEFINED_IN:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

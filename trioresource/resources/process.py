@@ -29,6 +29,7 @@ from ._process.readiness import (
     Variable,
     Word,
     no_null,
+    probe,
 )
 from ._process.supervision import Run
 
@@ -118,10 +119,19 @@ class RunningProcess(ABC):
 
 
 @final
-@attrs.frozen
 class _RunningProcess(RunningProcess):
-    pid: int
-    _output: Output = attrs.field(repr=False, eq=False)
+    __slots__ = ("_output", "_pid")
+
+    def __init__(self, pid: int, output: Output) -> None:
+        self._pid = pid
+        self._output = output
+
+    def __repr__(self) -> str:
+        return f"RunningProcess(pid={self._pid})"
+
+    @property
+    def pid(self) -> int:
+        return self._pid
 
     def output(self) -> tuple[str, ...]:
         return self._output.lines()
@@ -183,7 +193,7 @@ class Process(ResourceHandler[ProcessProperties]):
         ready = self.properties.ready
         if isinstance(ready, Polled):
             await until_well(
-                lambda: ready.probe(run.launch, self.log),
+                lambda: probe(ready, run.launch, self.log),
                 every=lambda: ready.every,
                 report=run.scope.report_progress,
             )
@@ -222,7 +232,7 @@ class Process(ResourceHandler[ProcessProperties]):
             return False
         if not isinstance(ready, Polled):
             return True
-        trouble = await ready.probe(run.launch, self.log)
+        trouble = await probe(ready, run.launch, self.log)
         if trouble:
             self.log.warning("is not well: %s", trouble)
         return not trouble

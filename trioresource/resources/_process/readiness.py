@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -99,30 +98,17 @@ class Polled(_Readiness):
     timeout: Seconds = 5.0
     """Seconds for one probe."""
 
-    async def probe(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        """Return what is wrong, in words; an empty string if the process is well."""
-        return await bounded(lambda: self._look(launch, log), self.timeout)
-
-    @abstractmethod
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str: ...
-
 
 class TcpReady(Polled):
     """Ready when it accepts connections at an address, ``host:port``."""
 
     tcp: Address
 
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        return await probe_tcp(self.tcp)
-
 
 class UnixReady(Polled):
     """Ready when it accepts connections at a Unix socket."""
 
     unix: Annotated[str, Field(min_length=1, max_length=107)]
-
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        return await probe_unix(self.unix)
 
 
 class HttpReady(Polled):
@@ -134,28 +120,11 @@ class HttpReady(Polled):
     headers: Headers = Field(default_factory=dict)
     verify: bool = True
 
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        return await probe_http(HttpRequest.to(self.http, self))
-
 
 class CommandReady(Polled):
     """Ready when a command exits with status 0; it runs with the settings of the process."""
 
     command: Command
-
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        launch = attrs.evolve(launch, command=self.command)
-        async with open_output(log, size=1) as output, running(launch, output.inlet) as child:
-            output.close_inlet()
-            async with trio.open_nursery() as nursery:
-                # Empty the pipe: the command would block once the pipe is full.
-                nursery.start_soon(output.pump)
-                exit_ = await child.wait()
-                nursery.cancel_scope.cancel()
-            if exit_.status == 0:
-                return ""
-            output.take()
-            return ": ".join((f"{self.command[0]} {exit_}", *output.lines()))
 
 
 class LogReady(_Readiness):
@@ -201,3 +170,45 @@ Readiness = Annotated[
     ),
 ]
 """One way to know that a process is ready: a table with exactly one of these keys."""
+
+
+async def probe(ready: Polled, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
+    """Probe a process once.
+
+    Args:
+        ready: the probe.
+        launch: how the process was started.
+        log: gets warnings about the output of a command.
+
+    Returns:
+        What is wrong, in words; an empty string if the process is well.
+    """
+    return await bounded(lambda: _probe(ready, launch, log), ready.timeout)
+
+
+async def _probe(ready: Polled, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
+    match ready:
+        case TcpReady():
+            return await probe_tcp(ready.tcp)
+        case UnixReady():
+            return await probe_unix(ready.unix)
+        case HttpReady():
+            return await probe_http(HttpRequest.to(ready.http, ready))
+        case CommandReady():
+            return await _run_command(attrs.evolve(launch, command=ready.command), log)
+        case _:
+            raise AssertionError(ready)
+
+
+async def _run_command(launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
+    async with open_output(log, size=1) as output, running(launch, output.inlet) as child:
+        output.close_inlet()
+        async with trio.open_nursery() as nursery:
+            # Empty the pipe: the command would block once the pipe is full.
+            nursery.start_soon(output.pump)
+            exit_ = await child.wait()
+            nursery.cancel_scope.cancel()
+        if exit_.status == 0:
+            return ""
+        output.take()
+        return ": ".join((f"{launch.command[0]} {exit_}", *output.lines()))
