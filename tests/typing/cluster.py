@@ -52,8 +52,6 @@ from trioresource import (
 if TYPE_CHECKING:
     from typing import Never
 
-    import trio
-
 
 async def serve(*, task_status: trio.TaskStatus[int]) -> None:
     task_status.started(1)
