@@ -1,4 +1,4 @@
-"""How a process ends: by whose signals, how soon, and that nobody of it stays."""
+"""How a process ends: by which signals, how soon, and with nothing left of its session."""
 
 from __future__ import annotations
 
