@@ -70,79 +70,39 @@ if TYPE_CHECKING:
     from ._monitor import ResourceStatistics as ResourceStatistics
     from ._monitor import open_monitor as open_monitor
 
-# Where each public name is defined; the names are loaded when the first of them is used. So
+# Which names each module defines; they are loaded when the first of them is used. So
 # `import trioresource` costs next to nothing, which matters because pytest imports this package in
 # every run, for the plugin. Type checkers read the imports above; tests/test_exports.py holds both
 # equal.
 _DEFINED_IN = {
-    "BackgroundCheck": "._background_check",
-    "Applied": "._cluster",
-    "Cluster": "._cluster",
-    "Group": "._cluster",
-    "Resource": "._cluster",
-    "Subscription": "._cluster",
-    "open_cluster": "._cluster",
-    "ConfigError": "._errors",
-    "DependencyError": "._errors",
-    "InvalidStateError": "._errors",
-    "NodePaused": "._errors",
-    "OfflineFailed": "._errors",
-    "OnlineFailed": "._errors",
-    "PropertyError": "._errors",
-    "ProviderFailed": "._errors",
-    "ResourceLocked": "._errors",
-    "ResourceNotAvailable": "._errors",
-    "ResourceStuck": "._errors",
-    "TrioResourceError": "._errors",
-    "UnknownControlCode": "._errors",
-    "UnknownType": "._errors",
-    "FailureSignal": "._handler",
-    "HandlerFactory": "._handler",
-    "OnlineScope": "._handler",
-    "ResourceHandler": "._handler",
-    "ResourceType": "._handler",
-    "Service": "._handler",
-    "resource_type": "._handler",
-    "service": "._handler",
-    "Dependencies": "._model.dependencies",
-    "ClusterEvent": "._model.events",
-    "GroupStateChange": "._model.events",
-    "Missed": "._model.events",
-    "RecoveryPlanned": "._model.events",
-    "Backoff": "._model.policy",
-    "Deadlines": "._model.policy",
-    "PollIntervals": "._model.policy",
-    "RecoveryDecision": "._model.policy",
-    "Restart": "._model.policy",
-    "RestartAction": "._model.policy",
-    "RestartPolicy": "._model.policy",
-    "StayFailed": "._model.policy",
-    "DEFAULT": "._model.properties",
-    "NoProperties": "._model.properties",
-    "Properties": "._model.properties",
-    "dynamic": "._model.properties",
-    "read_only": "._model.properties",
-    "AttemptEnded": "._model.reports",
-    "AttemptStuck": "._model.reports",
-    "FailureReason": "._model.reports",
-    "FailureReport": "._model.reports",
-    "ProbeInconclusive": "._model.reports",
-    "Progress": "._model.reports",
-    "Report": "._model.reports",
-    "StateChange": "._model.reports",
-    "LEGAL_TRANSITIONS": "._model.states",
-    "DesiredState": "._model.states",
-    "GroupState": "._model.states",
-    "NodeState": "._model.states",
-    "ResourceState": "._model.states",
-    "HostedResource": "._monitor",
-    "ResourceMonitor": "._monitor",
-    "ResourceStatistics": "._monitor",
-    "open_monitor": "._monitor",
+    "._background_check": "BackgroundCheck",
+    "._cluster": "Applied Cluster Group Resource Subscription open_cluster",
+    "._errors": (
+        "ConfigError DependencyError InvalidStateError NodePaused OfflineFailed OnlineFailed "
+        "PropertyError ProviderFailed ResourceLocked ResourceNotAvailable ResourceStuck "
+        "TrioResourceError UnknownControlCode UnknownType"
+    ),
+    "._handler": (
+        "FailureSignal HandlerFactory OnlineScope ResourceHandler ResourceType Service "
+        "resource_type service"
+    ),
+    "._model.dependencies": "Dependencies",
+    "._model.events": "ClusterEvent GroupStateChange Missed RecoveryPlanned",
+    "._model.policy": (
+        "Backoff Deadlines PollIntervals RecoveryDecision Restart RestartAction RestartPolicy "
+        "StayFailed"
+    ),
+    "._model.properties": "DEFAULT NoProperties Properties dynamic read_only",
+    "._model.reports": (
+        "AttemptEnded AttemptStuck FailureReason FailureReport ProbeInconclusive Progress Report "
+        "StateChange"
+    ),
+    "._model.states": "LEGAL_TRANSITIONS DesiredState GroupState NodeState ResourceState",
+    "._monitor": "HostedResource ResourceMonitor ResourceStatistics open_monitor",
 }
 
 if not TYPE_CHECKING:  # To a type checker, a module with a __getattr__ has every name.
-    __all__ = list(_DEFINED_IN)
+    __all__ = [name for names in _DEFINED_IN.values() for name in names.split()]
 
     def __getattr__(name: str) -> object:
         """Load all public names upon the first use of one of them.
@@ -150,7 +110,7 @@ if not TYPE_CHECKING:  # To a type checker, a module with a __getattr__ has ever
         All at once: an error that a program never names must say in its traceback, too, where
         it can be imported from.
         """
-        if name not in _DEFINED_IN:
+        if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
@@ -158,11 +118,12 @@ if not TYPE_CHECKING:  # To a type checker, a module with a __getattr__ has ever
 
         found = {
             public: getattr(import_module(module, __name__), public)
-            for public, module in _DEFINED_IN.items()
+            for module, names in _DEFINED_IN.items()
+            for public in names.split()
         }
         rewrite_module(found, __name__)
         globals().update(found)
         return found[name]
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_DEFINED_IN})
+        return sorted({*globals(), *__all__})

@@ -9,19 +9,8 @@ from pydantic import Field, model_validator
 from .._handler import ResourceHandler, resource_type
 from .._model.policy import PollIntervals
 from .._model.properties import Properties, dynamic
-from ._probes import (
-    Address,
-    Headers,
-    HttpRequest,
-    Regex,
-    Seconds,
-    Status,
-    Url,
-    bounded,
-    probe_http,
-    probe_tcp,
-    until_well,
-)
+from . import _probes
+from ._probes import Address, Headers, HttpRequest, Regex, Seconds, Status, Url
 
 if TYPE_CHECKING:
     from .._handler import OnlineScope
@@ -70,7 +59,7 @@ class Endpoint(ResourceHandler[EndpointProperties]):
 
     async def online(self, scope: OnlineScope) -> str:
         """Wait until the server is reachable."""
-        await until_well(
+        await _probes.until_well(
             self._probe, every=lambda: self.properties.every, report=scope.report_progress
         )
         return self.properties.tcp or self.properties.http or ""
@@ -83,11 +72,11 @@ class Endpoint(ResourceHandler[EndpointProperties]):
         return not trouble
 
     async def _probe(self) -> str:
-        return await bounded(self._look, self.properties.timeout)
+        return await _probes.bounded(self._look, self.properties.timeout)
 
     async def _look(self) -> str:
         properties = self.properties
         if properties.tcp is not None:
-            return await probe_tcp(properties.tcp)
+            return await _probes.probe_tcp(properties.tcp)
         assert properties.http is not None
-        return await probe_http(HttpRequest.to(properties.http, properties))
+        return await _probes.probe_http(HttpRequest.to(properties.http, properties))

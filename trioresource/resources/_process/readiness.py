@@ -19,19 +19,8 @@ from pydantic import (
     Tag,
 )
 
-from .._probes import (
-    Address,
-    Headers,
-    HttpRequest,
-    Regex,
-    Seconds,
-    Status,
-    Url,
-    bounded,
-    probe_http,
-    probe_tcp,
-    probe_unix,
-)
+from .. import _probes
+from .._probes import Address, Headers, HttpRequest, Regex, Seconds, Status, Url
 from .child import running
 from .output import open_output
 
@@ -183,17 +172,17 @@ async def probe(ready: Polled, launch: Launch, log: logging.LoggerAdapter[loggin
     Returns:
         What is wrong, in words; an empty string if the process is well.
     """
-    return await bounded(lambda: _probe(ready, launch, log), ready.timeout)
+    return await _probes.bounded(lambda: _probe(ready, launch, log), ready.timeout)
 
 
 async def _probe(ready: Polled, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
     match ready:
         case TcpReady():
-            return await probe_tcp(ready.tcp)
+            return await _probes.probe_tcp(ready.tcp)
         case UnixReady():
-            return await probe_unix(ready.unix)
+            return await _probes.probe_unix(ready.unix)
         case HttpReady():
-            return await probe_http(HttpRequest.to(ready.http, ready))
+            return await _probes.probe_http(HttpRequest.to(ready.http, ready))
         case CommandReady():
             return await _run_command(attrs.evolve(launch, command=ready.command), log)
         case _:
