@@ -138,10 +138,12 @@ ANOTHER = """
 import os, signal, sys
 from trioresource.resources._process.launch import Launch, start
 from trioresource._errors import OnlineFailed
-# What "&" and nohup let this program ignore, would be reset by way of Python, which another user
-# may be unable to run.
-for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-    signal.signal(number, signal.SIG_DFL)
+# The tests may run in the background or under nohup, which lets this program ignore signals. A
+# command would be started by way of Python then, which another user may be unable to run.
+for number in signal.valid_signals():
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(54322); os.setuid(54321)
 """
