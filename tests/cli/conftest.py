@@ -79,7 +79,7 @@ HANDLERS: Final = '''
 
     class BadOpen(ResourceHandler):
         async def open(self):
-            raise RuntimeError("can not be opened")
+            raise RuntimeError("cannot be opened")
 '''
 
 

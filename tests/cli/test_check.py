@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from trioresource._cli.main import ExitStatus
+from trioresource._cli.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from .conftest import Call, ClusterFile

@@ -76,7 +76,10 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["nowhere:Thing"], "module nowhere cannot be imported"),
         (["handlers_of_test_handler:Nothing"], "resource handlers in it: Fine, Swallows"),
         ([FINE[1]], "seconds"),
-        ([FINE[1], "--property", "seconds"], "--property 'seconds': not of the form NAME=VALUE"),
+        (
+            [FINE[1], "--property", "seconds"],
+            "--property must have the form NAME=VALUE, not 'seconds'",
+        ),
         ([SWALLOWS[1], "--skip", "C1="], "C1 can not be skipped without a reason"),
         ([SWALLOWS[1], "--skip", "C77=because"], "no check 'C77'; known: C1, C2"),
         ([SWALLOWS[1], "--check", "C0"], "no check 'C0'; known: C1, C2"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from trioresource._cli.exit_status import ExitStatus
 from trioresource._cli.main import main
 
 if TYPE_CHECKING:
@@ -149,3 +150,14 @@ def test_describe_looks_in_the_current_directory(
     out = capfd.readouterr().out
     assert "It has no properties." in out
     assert "looks-alive not polled; is-alive 60 s" in out
+
+
+@pytest.mark.parametrize(
+    ("module", "handlers"),
+    [("trioresource.resources.process", "Process"), ("trioresource.resources.service", "Function")],
+)
+def test_describe_names_the_handlers_of_a_module_that_says_where_to_import_them_from(
+    module: str, handlers: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["describe", f"{module}:Nothing"]) == ExitStatus.USAGE
+    assert f"resource handlers in it: {handlers}" in capfd.readouterr().err

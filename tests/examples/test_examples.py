@@ -28,7 +28,7 @@ PRINTED: Final = {
     "handler.py": """\
 echo is online, attempt 1
 it answers b'hello'
-echo is failed: failure asked for: somebody pulled the plug
+echo is failed: failure asked for: the plug was pulled
 echo is online, attempt 2
 it answers b'hello again'
 echo is offline

@@ -73,5 +73,5 @@ def test_a_service_whose_module_ends_the_program(
     assert mistakes(
         '[resources.a]\ntype = "service"\nproperties = { function = "leaves:f", args = [1] }\n'
     ) == [
-        "c.toml:3: [resources.a.properties] function: leaves:f can not be imported: SystemExit: bye"
+        "c.toml:3: [resources.a.properties] function: leaves:f cannot be imported: SystemExit: bye"
     ]

@@ -174,7 +174,7 @@ while True: signal.pause()
     await until(lambda: resource.value.output()[-1] == "reloaded")
     with pytest.raises(ValueError, match="name of a signal"):
         await resource.control("signal", "NONE")
-    with pytest.raises(ValueError, match="how many lines"):
+    with pytest.raises(ValueError, match="the number of lines must be 1 or more"):
         await resource.control("log", 0)
     with pytest.raises(UnknownControlCode):
         await resource.control("dance")
@@ -239,7 +239,7 @@ def progress(monitor: ResourceMonitor) -> list[str]:
     ("properties", "message"),
     [
         ({"command": []}, "command"),
-        ({"command": "sh 'open"}, "can not be split like a shell command"),
+        ({"command": "sh 'open"}, "cannot be split like a shell command"),
         ({"command": ["a\0b"]}, "null character"),
         ({"command": "a", "directory": "a\0b"}, "directory: must not contain a null character"),
         ({"command": "a", "directory": ""}, "directory: '' is not accepted"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
 from ..config import load_cluster_file
-from .main import ExitStatus
+from .exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,8 @@ from .._handler import ResourceHandler
 from .._model.policy import DEFAULT_POLL_INTERVALS
 from .._model.property_descriptions import MASK, describe_properties, show_value
 from ..config import find_type, known_types
+from .exit_status import ExitStatus
 from .formatting import one_line
-from .main import ExitStatus
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

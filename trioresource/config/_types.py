@@ -107,5 +107,7 @@ def _handlers_in(module: object) -> str:
         for name, value in vars(module).items()
         if isinstance(value, type)
         and issubclass(value, ResourceHandler)
-        and value.__module__ == vars(module)["__name__"]
+        and value is not ResourceHandler
+        # Defined in this module; a class may name the public package that it is exported from.
+        and f"{vars(module)['__name__']}.".startswith(f"{value.__module__}.")
     )

@@ -130,7 +130,7 @@ async def test_https(serve: Any, tmp_path: Path, require_program: Any) -> None:
     assert "certificate verify failed" in await probe_http(HttpRequest(url=url, status="200"))
 
 
-async def test_nobody_there(free_port: int, tmp_path: Path) -> None:
+async def test_nothing_listens(free_port: int, tmp_path: Path) -> None:
     refused = "Connection refused"
     address = f"127.0.0.1:{free_port}"
     assert await probe_tcp(address) == f"tcp {address}: {refused}"

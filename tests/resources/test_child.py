@@ -112,7 +112,7 @@ async def test_exit_is_noticed_when_descriptors_are_short(null: int) -> None:
     await child.destroy()
 
 
-async def test_exit_collected_by_somebody_else(null: int) -> None:
+async def test_exit_collected_by_other_code(null: int) -> None:
     child = await spawn(launch("true"), null)
     os.waitpid(-1, 0)  # noqa: ASYNC222
     assert await child.wait() == Exit()
@@ -146,7 +146,7 @@ async def test_what_can_not_be_killed_is_named(null: int, monkeypatch: pytest.Mo
     """With no time at all nothing ends in time; later it is gone."""
     child = await spawn(launch("sleep", "1000"), null)
     with monkeypatch.context() as patch:
-        patch.setattr(children, "_KILL_BOUND", 0)
+        patch.setattr(children, "KILL_BOUND", 0)
         with pytest.raises(OfflineFailed, match=str(child.pid)):
             await child.destroy()
     await child.destroy()
@@ -157,9 +157,11 @@ async def test_what_can_not_be_told_is_not_taken_for_gone(
 ) -> None:
     child = await spawn(launch("sleep", "1000"), null)
     with monkeypatch.context() as patch:
-        patch.setattr(children, "_KILL_BOUND", 0.05)
-        patch.setattr(sessions, "_LOOKS", 1)
-        with pytest.raises(OfflineFailed, match=f"session {child.pid} are left can not be told"):
+        patch.setattr(children, "KILL_BOUND", 0.05)
+        patch.setattr(sessions, "MAX_LOOKS", 1)
+        with pytest.raises(
+            OfflineFailed, match=f"it is unknown whether processes of session {child.pid} are left"
+        ):
             await child.destroy()
         assert not child.gone
     await child.destroy()
@@ -175,7 +177,7 @@ async def test_more_processes_than_threads_where_there_are_no_descriptors_of_pro
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    monkeypatch.setattr(external_module, "_MAX_THREADS", 2)
+    monkeypatch.setattr(external_module, "MAX_THREADS", 2)
     ended: list[int] = []
 
     async def watch(child: Child) -> None:
@@ -328,13 +330,13 @@ async def test_a_chain_of_processes_has_ended_when_that_is_said(turn: int) -> No
             pass
     finally:
         os.set_blocking(read, False)
-        await until_nobody_writes(read)  # noqa: ASYNC102, it shields and bounds itself
+        await until_all_writers_have_gone(read)  # noqa: ASYNC102, it shields and bounds itself
         os.close(read)
         if write >= 0:
             os.close(write)
 
 
-async def until_nobody_writes(descriptor: int) -> None:
+async def until_all_writers_have_gone(descriptor: int) -> None:
     with trio.CancelScope(shield=True, deadline=trio.current_time() + 60):
         while True:
             await trio.lowlevel.wait_readable(descriptor)
@@ -364,7 +366,7 @@ NO_PROCESS = 1 << 22
 """More than any process id can be."""
 
 
-def test_nobody_is_nobody_only_with_proof(tmp_path: Path) -> None:
+def test_a_session_is_empty_only_with_proof(tmp_path: Path) -> None:
     (tmp_path / "loadavg").write_text("0.00 0.00 0.00 1/200 4711\n")
     assert sessions.kill(NO_PROCESS, proc=tmp_path) == {}
     # Listed, and gone when looked at: it may have been a member, and have had children.
