@@ -14,7 +14,7 @@ from trioresource.testing._search.portfolio import make_strategy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trioresource.testing._search.strategies import Strategy
+    from trioresource.testing import Strategy
 
 
 def interleavings(strategy: str, lengths: tuple[int, ...], schedules: int) -> Counter[str]:

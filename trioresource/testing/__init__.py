@@ -1,12 +1,20 @@
-"""Deterministic tests of concurrent Trio code: every interleaving, virtual time, exact replay."""
+"""Deterministic tests of concurrent Trio code: every interleaving, virtual time, exact replay.
+
+The rooms, lowest first: ``_scheduling`` and ``_faults``; ``_report``, ``_leaks`` and
+``_simulation``; ``_search``; ``_conformance`` and ``hypothesis``.
+"""
 
 from __future__ import annotations
 
+from .._util.public_names import publish as _publish
 from ._conformance import CheckResult as CheckResult
 from ._conformance import ConformanceReport as ConformanceReport
 from ._conformance import HandlerConformance as HandlerConformance
 from ._conformance import Verdict as Verdict
 from ._conformance import check_handler as check_handler
+from ._conformance.subject import Kill as Kill
+from ._conformance.subject import Surroundings as Surroundings
+from ._faults import EntryPoint as EntryPoint
 from ._faults import Faults as Faults
 from ._faults import InjectedFault as InjectedFault
 from ._leaks import NoLeaks as NoLeaks
@@ -20,18 +28,21 @@ from ._scheduling.findings import Diverged as Diverged
 from ._scheduling.findings import Leaked as Leaked
 from ._scheduling.findings import Livelock as Livelock
 from ._scheduling.findings import Uncontrolled as Uncontrolled
+from ._scheduling.running import Scenario as Scenario
 from ._scheduling.scenario import always as always
 from ._scheduling.scenario import cancellable as cancellable
 from ._scheduling.scenario import choose as choose
 from ._scheduling.scenario import external as external
+from ._scheduling.strategy import Strategy as Strategy
 from ._search.exhaustive import Exhaustive as Exhaustive
 from ._search.explore import explore as explore
 from ._search.explore import explored as explored
 from ._search.explore import replay as replay
-from ._search.strategies import Strategy as Strategy
 from ._search.sweep import Sweep as Sweep
 from ._search.sweep import SweepPoint as SweepPoint
 from ._search.sweep import sweep as sweep
 from ._simulation import EventRecorder as EventRecorder
 from ._simulation import SimulatedCluster as SimulatedCluster
 from ._simulation import simulated_cluster as simulated_cluster
+
+_publish(__name__, globals())

@@ -20,7 +20,7 @@ import trio.testing
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from trioresource.testing._search.strategies import Strategy
+    from trioresource.testing import Strategy
 
     Task = trio.lowlevel.Task
 
