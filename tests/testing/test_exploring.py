@@ -366,5 +366,5 @@ def test_a_bound_in_seconds() -> None:
 
 
 async def test_an_exploration_inside_of_trio_is_refused() -> None:
-    with pytest.raises(RuntimeError, match=r"decorate the async test by @explored\(\) instead"):
+    with pytest.raises(RuntimeError, match=r"decorate the async test with @explored\(\) instead"):
         explore(correct)

@@ -156,7 +156,7 @@ class TestFakeProcess:
 
 @pytest.mark.parametrize("closes", [True, False])
 def test_the_reports_of_a_monitor_are_for_the_reader_to_close(closes: bool) -> None:
-    """They can be read when the monitor has ended, so that the monitor can not close them."""
+    """They can be read when the monitor has ended, so that the monitor cannot close them."""
 
     async def scenario() -> None:
         async with no_leaks():

@@ -1,11 +1,8 @@
-"""Let public names say where users import them from.
-
-The code lies in private modules. Without this, error messages, ``repr()``, pickles and
-documentation would name those modules.
-"""
+"""Let public names say where users import them from, not where they are defined."""
 
 from __future__ import annotations
 
+import inspect
 from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING
@@ -14,43 +11,44 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def publish(module: str, namespace: Mapping[str, object]) -> None:
-    """Set ``__module__`` of the public classes and functions of a module to that module.
+def rewrite_module(namespace: Mapping[str, object], module: str) -> None:
+    """Set ``__module__`` of the classes and functions that a public module exports.
 
-    Also of what the classes themselves define: methods, properties, nested classes. Left alone
-    are names that begin with an underscore, what other packages have made, and what another
-    public module has published before.
-
-    A module that loads its names late (PEP 562) can call this for each name as it is loaded.
+    Tracebacks, ``repr()``, pickles and documentation then name the public module. Also
+    rewritten is what the classes themselves define: methods, properties, nested classes. Left
+    alone are names that begin with an underscore, what another distribution defines, and what
+    is defined in a public module or was rewritten before.
 
     Args:
-        module: the name of the module that users import from.
-        namespace: its names, such as ``globals()``.
+        namespace: the names of the module, such as its ``globals()``.
+        module: the full name of the module.
     """
     for name, value in namespace.items():
         if not name.startswith("_") and isinstance(value, type | FunctionType):
-            _publish(module, name, name, value)
+            _rewrite(value, module, name, name)
 
 
-def _publish(module: str, name: str, qualname: str, value: type | FunctionType) -> None:
+def _rewrite(value: type | FunctionType, module: str, name: str, qualname: str) -> None:
     if not _is_private(value.__module__, within=module.partition(".")[0]):
         return
     before = value.__qualname__
+    if isinstance(value, type):
+        _resolve_annotations(value)
     value.__module__, value.__name__, value.__qualname__ = module, name, qualname
     if not isinstance(value, type):
         return
     for attribute, member in tuple(vars(value).items()):
         for part in _parts(member):
-            # Only what was defined in the class: an attribute may also refer to a class or
-            # function that has a name of its own.
+            # Only what is defined in the class. An attribute may also refer to a class or
+            # function that is defined elsewhere, and has a name of its own.
             if isinstance(part, type | FunctionType) and part.__qualname__ == (
                 f"{before}.{attribute}"
             ):
-                _publish(module, attribute, f"{qualname}.{attribute}", part)
+                _rewrite(part, module, attribute, f"{qualname}.{attribute}")
 
 
 def _parts(member: object) -> list[object]:
-    """Return the functions that a member of a class wraps, or else the member."""
+    """Return the functions that a member of a class wraps, or else the member itself."""
     if isinstance(member, staticmethod | classmethod):
         return [member.__func__]
     if isinstance(member, cached_property):
@@ -61,6 +59,19 @@ def _parts(member: object) -> list[object]:
 
 
 def _is_private(module: str, *, within: str) -> bool:
-    """Say whether a module is a private one of the package ``within``."""
+    """Say whether a module is a private module of the package ``within``."""
     package, *rest = module.split(".")
     return package == within and any(part.startswith("_") for part in rest)
+
+
+def _resolve_annotations(cls: type) -> None:
+    """Replace the annotations that are still text by what they mean.
+
+    ``get_type_hints``, attrs and pydantic look names up in ``cls.__module__``. After the
+    rewrite they would miss what the defining module has imported.
+    """
+    try:
+        cls.__annotations__ = inspect.get_annotations(cls, eval_str=True)
+    except NameError:
+        # A name is imported for type checkers only: it could never be looked up.
+        return

@@ -6,7 +6,7 @@ The rooms, lowest first: ``_scheduling`` and ``_faults``; ``_report``, ``_leaks`
 
 from __future__ import annotations
 
-from .._util.public_names import publish as _publish
+from .._util.public_names import rewrite_module as _rewrite_module
 from ._conformance import CheckResult as CheckResult
 from ._conformance import ConformanceReport as ConformanceReport
 from ._conformance import HandlerConformance as HandlerConformance
@@ -45,4 +45,4 @@ from ._simulation import EventRecorder as EventRecorder
 from ._simulation import SimulatedCluster as SimulatedCluster
 from ._simulation import simulated_cluster as simulated_cluster
 
-_publish(__name__, globals())
+_rewrite_module(globals(), __name__)

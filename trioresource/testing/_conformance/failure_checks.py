@@ -30,7 +30,7 @@ _NOTHING_TO_KILL: Final = "there is no process to kill; pass kill= to say how to
 async def killed_from_outside(subject: Subject, case: Case) -> None:
     """When what it stands for is killed from outside, the resource fails.
 
-    ``is_alive`` does not say that it is alive after that.
+    After that, is_alive does not say that it is alive.
     """
     asked = case.variant == "is_alive is asked"
     kill = subject.killer()

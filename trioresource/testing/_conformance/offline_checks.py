@@ -103,7 +103,7 @@ async def offline_is_idempotent(subject: Subject, case: Case) -> None:
 
 @check("C13", "open", "online", "is_alive", "offline")
 async def cancelled_anywhere(subject: Subject, case: Case) -> None:
-    """An entry point that is cancelled at any of its waits lets ``Cancelled`` through.
+    """An entry point that is cancelled at any of its waits lets Cancelled through.
 
     It leaves nothing behind, and the next attempt works.
     """
