@@ -37,7 +37,7 @@ class BuggyClient:
             self.pool.free.append(self.connection)
 
 
-class MendedClient(BuggyClient):
+class FixedClient(BuggyClient):
     async def open(self) -> None:
         self.connection = self.pool.free.pop()  # first write it down
         await self.log_in()
@@ -64,5 +64,5 @@ def test_buggy_client_is_found_out() -> None:
 
 
 @explored(strategy="exhaustive", cancel=True)
-async def test_mended_client() -> None:
-    await two_clients(MendedClient)
+async def test_fixed_client() -> None:
+    await two_clients(FixedClient)

@@ -29,7 +29,7 @@ class BuggyServer:
             self.online = True
 
 
-class MendedServer(BuggyServer):
+class FixedServer(BuggyServer):
     def __init__(self) -> None:
         super().__init__()
         self.lock = trio.Lock()
@@ -62,5 +62,5 @@ def test_buggy_server_is_found_out() -> None:
 
 
 @explored(strategy="exhaustive")
-async def test_mended_server() -> None:
-    await operator_and_poll(MendedServer())
+async def test_fixed_server() -> None:
+    await operator_and_poll(FixedServer())

@@ -31,7 +31,7 @@ class BuggyPool:
         self.free.release()
 
 
-class MendedPool(BuggyPool):
+class FixedPool(BuggyPool):
     async def borrow(self) -> None:
         await self.free.acquire()
         try:
@@ -55,8 +55,8 @@ async def serve(pool: BuggyPool, callers: list[tuple[int, int]]) -> None:
 
 
 @explored_workload(CALLERS, schedules=10, timers=True)
-async def test_mended_pool(callers: list[tuple[int, int]]) -> None:
-    await serve(MendedPool(), callers)
+async def test_fixed_pool(callers: list[tuple[int, int]]) -> None:
+    await serve(FixedPool(), callers)
 
 
 def test_buggy_pool_is_found_out() -> None:

@@ -32,7 +32,7 @@ class BuggyQueue:
         return self.items.pop(0)
 
 
-class MendedQueue(BuggyQueue):
+class FixedQueue(BuggyQueue):
     async def get(self) -> str:
         while True:
             bell = self.bell  # first listen, then look
@@ -63,5 +63,5 @@ def test_buggy_queue_is_found_out() -> None:
 
 
 @explored(strategy="exhaustive")
-async def test_mended_queue() -> None:
-    await one_item(MendedQueue())
+async def test_fixed_queue() -> None:
+    await one_item(FixedQueue())

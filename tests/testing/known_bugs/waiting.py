@@ -6,7 +6,7 @@ import trio
 
 from trioresource.testing import Deadlock, choose
 
-from .specimen import Specimen, steps
+from .known_bug import KnownBug, steps
 
 # -- lost wakeup
 
@@ -35,7 +35,7 @@ class Mailbox:
         return self.messages.pop(0)
 
 
-class MendedMailbox(Mailbox):
+class FixedMailbox(Mailbox):
     """The event is looked up before the messages are."""
 
     async def get(self) -> str:
@@ -67,8 +67,8 @@ async def lost_wakeup() -> None:
     await one_message(Mailbox())
 
 
-async def mended_wakeup() -> None:
-    await one_message(MendedMailbox())
+async def fixed_wakeup() -> None:
+    await one_message(FixedMailbox())
 
 
 # -- channel closed under a waiter
@@ -97,7 +97,7 @@ async def closed_channel() -> None:
         assert [report async for report in receive] == ["disk full"]
 
 
-async def mended_channel() -> None:
+async def fixed_channel() -> None:
     """The reporter sends to a clone of its own, which nobody else closes."""
     send, receive = trio.open_memory_channel[str](0)
 
@@ -145,7 +145,7 @@ class Job:
         await self.ended.wait()
 
 
-class MendedJob(Job):
+class FixedJob(Job):
     """First the end, then the error."""
 
     async def join(self) -> None:
@@ -174,12 +174,12 @@ async def dropped_error() -> None:
     await joined(Job())
 
 
-async def mended_error() -> None:
-    await joined(MendedJob())
+async def fixed_error() -> None:
+    await joined(FixedJob())
 
 
-SPECIMENS = (
-    Specimen("lost wakeup", lost_wakeup, mended_wakeup, fails_with=Deadlock),
-    Specimen("closed channel", closed_channel, mended_channel, fails_with=ExceptionGroup),
-    Specimen("dropped error", dropped_error, mended_error),
+BUGS = (
+    KnownBug("lost wakeup", lost_wakeup, fixed_wakeup, fails_with=Deadlock),
+    KnownBug("closed channel", closed_channel, fixed_channel, fails_with=ExceptionGroup),
+    KnownBug("dropped error", dropped_error, fixed_error),
 )
