@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractAsyncContextManager
 
-    from .testing._simulation import SimulatedCluster
+    from .testing import SimulatedCluster
 
 _CACHE_KEY: Final = "trioresource/schedules"
 _REMEMBERED: Final = 5
@@ -176,7 +176,7 @@ def simulated_cluster() -> Callable[..., AbstractAsyncContextManager[SimulatedCl
                 resource = await simulated.add("db", Database)
                 simulated.faults.fail("db", "is_alive")
     """
-    from .testing._simulation import simulated_cluster
+    from .testing import simulated_cluster
 
     return simulated_cluster
 

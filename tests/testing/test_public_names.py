@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PUBLIC = {
-    name: value
-    for name, value in vars(testing).items()
-    if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
+    name: getattr(testing, name)
+    for name in dir(testing)
+    if not name.startswith("_")
+    and not isinstance(getattr(testing, name), ModuleType)
+    and name not in {"TYPE_CHECKING", "annotations"}
 }
 
 
