@@ -1,10 +1,10 @@
-"""A lost wakeup: somebody sleeps through the bell, and waits for the next one for ever.
+"""A lost wakeup: a reader misses the bell, and waits for the next one for ever.
 
-A queue rings a bell when an item comes, and hangs up a new bell. A reader that finds the
-queue empty goes to wait for the bell. If the item comes between these two, the old bell
-rings while nobody listens, and the reader waits at the new one. In everyday runs the
-reader is quick enough; ``explore`` finds the order in which it is not, and sees that
-nothing can ever happen any more: a deadlock.
+A queue rings a bell when an item comes, and then uses a new bell. A reader that finds the
+queue empty goes to wait for the bell. If the item comes between these two steps, the old bell
+rings while no task waits for it, and the reader waits for the new one. In everyday runs the
+reader is quick enough. ``explore`` finds the order in which it is not, and sees that nothing
+can happen any more: a deadlock.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def test_what_comes_and_nobody_gets_is_closed() -> None:
 
     explore(scenario, strategy="random", schedules=20)
     assert 0 < len(delivered) < len(connections)
-    assert all(one.closed is (one not in delivered) for one in connections)
+    assert all(connection.closed is (connection not in delivered) for connection in connections)
 
 
 def test_another_content_is_not_a_replay() -> None:

@@ -65,8 +65,8 @@ async def fixed_check() -> None:
 class Service:
     """``ensure`` starts the process if there is none; a start takes a while.
 
-    A second caller during that while sees no process, and starts another one, of which
-    nobody knows later. Fails if the poll asks while the operator's start is under way.
+    A second caller during that while sees no process and starts another, which is never
+    ended. Fails if the poll asks while the operator's start goes on.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from .known_bug import KnownBug, steps
 
 
 class Mailbox:
-    """The event is replaced with each message, so whoever looks it up too late misses it.
+    """The event is replaced with each message, so a task that looks it up too late misses it.
 
     ``get`` finds no message, then writes its log; a message that comes meanwhile sets the
     old event and makes a new one, and ``get`` waits for the new one, for ever. Fails if
@@ -75,7 +75,7 @@ async def fixed_wakeup() -> None:
 
 
 async def closed_channel() -> None:
-    """Whoever asks the program to end closes the channel that others send to.
+    """The task that asks the program to end closes the channel that others send to.
 
     A reporter that waits in ``send`` at that moment, or comes to it later, gets a
     ``ClosedResourceError`` for no fault of its own. Fails unless the report was taken
@@ -98,7 +98,7 @@ async def closed_channel() -> None:
 
 
 async def fixed_channel() -> None:
-    """The reporter sends to a clone of its own, which nobody else closes."""
+    """The reporter sends to a clone of its own, which no other task closes."""
     send, receive = trio.open_memory_channel[str](0)
 
     async def reporter(own: trio.MemorySendChannel[str]) -> None:
@@ -167,7 +167,7 @@ async def joined(job: Job) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(job.run)
         nursery.start_soon(joiner)
-    assert job.error is None or raised, f"nobody heard of: {job.error}"
+    assert job.error is None or raised, f"never raised: {job.error}"
 
 
 async def dropped_error() -> None:
