@@ -113,20 +113,22 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
-) -> None:
-    """Refuse an async fixture, which would belong to the first schedule and be seen by all."""
-    if not _explores(getattr(request.node, "obj", None)):
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse async fixtures, which would belong to the first schedule and be seen by all."""
+    if not isinstance(item, pytest.Function) or not _explores(item.obj):
         return
-    name, function = fixturedef.argname, fixturedef.func
-    if iscoroutinefunction(function) or isasyncgenfunction(function) or name == "nursery":
-        pytest.fail(
-            f"{request.node.name} explores many schedules, and fixture {name!r} is async: it would"
-            " be set up once, for the first schedule only. Make it an async context"
-            f" manager, and open it inside the test: async with {name}() as ...",
-            pytrace=False,
-        )
+    # Private to pytest, which has no public way to tell the fixtures of a test before they are
+    # set up. The hook for their set-up comes too late: one of a module may have been set up by
+    # another test.
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+        function = definitions[-1].func
+        if iscoroutinefunction(function) or isasyncgenfunction(function) or name == "nursery":
+            pytest.fail(
+                f"{item.name} explores many schedules, and fixture {name!r} is async: it would"
+                " be set up once, for the first schedule only. Make it an async context"
+                f" manager, and open it inside the test: async with {name}() as ...",
+                pytrace=False,
+            )
 
 
 def _explores(test: object) -> bool:
