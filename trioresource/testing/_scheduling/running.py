@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 import attrs
 import trio
 
-from ..._util import external as _external
+from ..._util.external import set_gate
 from .clock import VirtualClock
 from .controller import Controller
 from .fake_process import forget_fake_processes
@@ -120,7 +120,7 @@ class _ControlledRun:
 
         async def prepared() -> T:
             _RUN.set(self)
-            _external.set_gate(self._wait_for)
+            set_gate(self._wait_for)
             return await main()
 
         return trio.run(prepared, clock=self.clock, instruments=[self.gate])
