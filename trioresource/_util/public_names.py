@@ -3,35 +3,68 @@
 from __future__ import annotations
 
 import inspect
+from functools import cached_property
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def rewrite_module(namespace: Mapping[str, Any], module: str) -> None:
+def rewrite_module(namespace: Mapping[str, object], module: str) -> None:
     """Set ``__module__`` of the classes and functions that a public module exports.
 
-    Tracebacks, ``repr``, pickles and documentation then name the public module. Private
-    names and what another distribution defines stay as they are.
+    Tracebacks, ``repr()``, pickles and documentation then name the public module. Also
+    rewritten is what the classes themselves define: methods, properties, nested classes. Left
+    alone are names that begin with an underscore, what another distribution defines, and what
+    is defined in a public module or was rewritten before.
 
     Args:
-        namespace: the names of the module, such as its ``vars()``.
+        namespace: the names of the module, such as its ``globals()``.
         module: the full name of the module.
     """
-    package = module.partition(".")[0]
     for name, value in namespace.items():
-        if name.startswith("_") or not isinstance(value, type | FunctionType):
-            continue
-        if value.__module__ == module or value.__module__.partition(".")[0] != package:
-            continue
-        if isinstance(value, type):
-            _resolve_annotations(value)
-        value.__module__ = module
+        if not name.startswith("_") and isinstance(value, type | FunctionType):
+            _rewrite(value, module, name, name)
 
 
-def _resolve_annotations(cls: type[Any]) -> None:
+def _rewrite(value: type | FunctionType, module: str, name: str, qualname: str) -> None:
+    if not _is_private(value.__module__, within=module.partition(".")[0]):
+        return
+    before = value.__qualname__
+    if isinstance(value, type):
+        _resolve_annotations(value)
+    value.__module__, value.__name__, value.__qualname__ = module, name, qualname
+    if not isinstance(value, type):
+        return
+    for attribute, member in tuple(vars(value).items()):
+        for part in _parts(member):
+            # Only what is defined in the class. An attribute may also refer to a class or
+            # function that is defined elsewhere, and has a name of its own.
+            if isinstance(part, type | FunctionType) and part.__qualname__ == (
+                f"{before}.{attribute}"
+            ):
+                _rewrite(part, module, attribute, f"{qualname}.{attribute}")
+
+
+def _parts(member: object) -> list[object]:
+    """Return the functions that a member of a class wraps, or else the member itself."""
+    if isinstance(member, staticmethod | classmethod):
+        return [member.__func__]
+    if isinstance(member, cached_property):
+        return [member.func]
+    if isinstance(member, property):
+        return [member.fget, member.fset, member.fdel]
+    return [member]
+
+
+def _is_private(module: str, *, within: str) -> bool:
+    """Say whether a module is a private module of the package ``within``."""
+    package, *rest = module.split(".")
+    return package == within and any(part.startswith("_") for part in rest)
+
+
+def _resolve_annotations(cls: type) -> None:
     """Replace the annotations that are still text by what they mean.
 
     ``get_type_hints``, attrs and pydantic look names up in ``cls.__module__``. After the

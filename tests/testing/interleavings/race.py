@@ -173,7 +173,7 @@ class Scene:
 
     @property
     def failures(self) -> list[FailureReport]:
-        return [one for one in self.reports if isinstance(one, FailureReport)]
+        return [report for report in self.reports if isinstance(report, FailureReport)]
 
 
 def race(

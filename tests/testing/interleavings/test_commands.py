@@ -95,7 +95,7 @@ def test_failure_beside_offline() -> None:
 
 
 def test_tie_at_the_soft_deadline() -> None:
-    """Whoever wins, the answer fits what is the case when it is given."""
+    """Whichever command wins, the answer fits the state when it is given."""
     strategy = Race()
     seen: dict[str, int] = {}
 
@@ -163,7 +163,7 @@ def test_restart_delay_beside_offline() -> None:
 
 
 @pytest.mark.parametrize("action", [RestartAction.NONE, RestartAction.RESTART])
-def test_the_last_command_counts_whoever_has_heard_of_the_failure(action: RestartAction) -> None:
+def test_the_last_command_counts_whether_the_failure_is_known_or_not(action: RestartAction) -> None:
     """Rule 6: an online that comes last brings it up, though it had failed before."""
     strategy = Race()
     restart = RestartPolicy(action=action, delay=60)

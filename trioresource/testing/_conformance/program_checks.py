@@ -1,4 +1,4 @@
-"""Checks of the program around: C18, C19, C21 and C22."""
+"""Checks of the whole program: C18, C19, C21 and C22."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import trio
 from ..._errors import InvalidStateError
 from ..._model.policy import PollIntervals
 from .._scheduling.scenario import choose
-from .catalogue import check
-from .stage import open_stage, require
+from .check import check
+from .harness import open_harness, require
 
 if TYPE_CHECKING:
     from .cases import Case
-    from .stage import Stage
+    from .harness import Harness
     from .subject import Subject
 
 LIMIT: Final = 0.05
@@ -26,38 +26,38 @@ _TRIES: Final = 3
 _POLL: Final = PollIntervals(looks_alive=0.05, is_alive=0.1)
 _POLLED: Final = 0.35
 _COMMANDS: Final = ("online", "offline", "terminate", "fail", "nothing")
-_EACH: Final = 2
-"""Commands of each caller."""
+_COMMANDS_EACH: Final = 2
+"""Commands of each caller; with three, all orders would take too long."""
 
 
 @check("C18", once=True)
 async def loop_stays_free(subject: Subject, case: Case) -> None:
-    """No call of it holds up the event loop: each step takes less than 50 ms of real time.
+    """No call of it blocks the event loop: each step takes less than 50 ms of real time.
 
-    Measured up to three times, because others may hold up the computer.
+    Measured up to three times, because other programs may slow down the computer.
     """
     for _ in range(_TRIES):
         watch = _StopWatch()
         trio.lowlevel.add_instrument(watch)
         try:
-            async with open_stage(subject, case, poll=_POLL) as stage:
-                await stage.come_online()
+            async with open_harness(subject, case, poll=_POLL) as harness:
+                await harness.come_online()
                 await trio.sleep(_POLLED)
-                await stage.go_offline()
-                await stage.come_online()
-                await stage.be_terminated()
+                await harness.go_offline()
+                await harness.come_online()
+                await harness.be_terminated()
         finally:
             trio.lowlevel.remove_instrument(watch)
         if watch.longest <= LIMIT:
             case.measured = ""
             return
-        # Not raised here: nobody needs the simplest schedule of something that is slow.
+        # Not raised here: to look for the simplest schedule would only repeat what is slow.
         case.measured = f"{watch.slowest} kept the event loop for {watch.longest * 1000:.0f} ms"
 
 
 @final
 class _StopWatch(trio.abc.Instrument):
-    """Remembers the longest step."""
+    """Keep the longest step."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -68,7 +68,7 @@ class _StopWatch(trio.abc.Instrument):
         self._began = time.perf_counter()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        # The step in which this was put in began without it.
+        # The step that added this instrument began without it.
         if self._began is None:
             return
         took = time.perf_counter() - self._began
@@ -96,15 +96,15 @@ async def nothing_left(subject: Subject, case: Case) -> None:
 async def _live_and_end(subject: Subject, case: Case) -> None:
     error = RuntimeError("at the request of the check")
     try:
-        async with open_stage(subject, case) as stage:
-            await stage.come_online()
+        async with open_harness(subject, case) as harness:
+            await harness.come_online()
             if case.variant == "offline":
-                await stage.go_offline()
+                await harness.go_offline()
             elif case.variant == "terminate":
-                await stage.be_terminated()
+                await harness.be_terminated()
             elif case.variant == "failure":
-                stage.hosted.fail("at the request of the check")
-                await stage.hosted.terminate()
+                harness.hosted.fail("at the request of the check")
+                await harness.hosted.terminate()
             elif case.variant == "error around it":
                 raise error
     except RuntimeError as caught:
@@ -114,23 +114,23 @@ async def _live_and_end(subject: Subject, case: Case) -> None:
 
 @check("C21")
 async def any_commands(subject: Subject, case: Case) -> None:
-    """Whatever two callers command, in whatever order, every command ends, and nothing is left."""
-    async with open_stage(subject, case) as stage:
+    """Whatever two callers command, in any order, every command ends, and nothing is left."""
+    async with open_harness(subject, case) as harness:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_command, stage, name="first")
-            nursery.start_soon(_command, stage, name="second")
-        await stage.hosted.terminate()
-        stage.require_offline()
+            nursery.start_soon(_command, harness, name="first")
+            nursery.start_soon(_command, harness, name="second")
+        await harness.hosted.terminate()
+        harness.require_offline()
 
 
-async def _command(stage: Stage) -> None:
-    hosted = stage.hosted
-    for _ in range(_EACH):
+async def _command(harness: Harness) -> None:
+    hosted = harness.hosted
+    for _ in range(_COMMANDS_EACH):
         command = choose(_COMMANDS)
         if command == "online":
-            await stage.try_online()
+            await harness.try_online()
         elif command == "offline":
-            await stage.try_offline()
+            await harness.try_offline()
         elif command == "terminate":
             await hosted.terminate()
         elif command == "fail":
@@ -144,12 +144,12 @@ async def _command(stage: Stage) -> None:
 async def same_again(subject: Subject, case: Case) -> None:
     """When the same is decided, it does the same.
 
-    No set order, no randomness without a seed, no clock of its own, no state that outlives it.
+    No order of a set, randomness without a seed, clock of its own, or state that outlives it.
     """
-    async with open_stage(subject, case) as stage:
-        await stage.come_online()
-        await stage.ask_now()
-        stage.hosted.fail("at the request of the check")
-        await stage.hosted.terminate()
-        await stage.come_online()
-        await stage.go_offline()
+    async with open_harness(subject, case) as harness:
+        await harness.come_online()
+        await harness.ask_now()
+        harness.hosted.fail("at the request of the check")
+        await harness.hosted.terminate()
+        await harness.come_online()
+        await harness.go_offline()

@@ -6,7 +6,7 @@ import trio
 
 from trioresource.testing import always
 
-from .specimen import Specimen, steps
+from .known_bug import KnownBug, steps
 
 # -- check, then act
 
@@ -29,7 +29,7 @@ class Budget:
         return True
 
 
-class MendedBudget(Budget):
+class FixedBudget(Budget):
     """What is promised is taken off in the step that promises it."""
 
     async def spend(self, amount: int) -> bool:
@@ -55,8 +55,8 @@ async def check_then_act() -> None:
     await two_spend(Budget(100))
 
 
-async def mended_check() -> None:
-    await two_spend(MendedBudget(100))
+async def fixed_check() -> None:
+    await two_spend(FixedBudget(100))
 
 
 # -- double start
@@ -65,8 +65,8 @@ async def mended_check() -> None:
 class Service:
     """``ensure`` starts the process if there is none; a start takes a while.
 
-    A second caller during that while sees no process, and starts another one, of which
-    nobody knows later. Fails if the poll asks while the operator's start is under way.
+    A second caller during that while sees no process and starts another, which is never
+    ended. Fails if the poll asks while the operator's start goes on.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Service:
             self.process = await self.start()
 
 
-class MendedService(Service):
+class FixedService(Service):
     """The question and the start are under one lock."""
 
     def __init__(self) -> None:
@@ -115,8 +115,8 @@ async def double_start() -> None:
     await operator_and_poll(Service())
 
 
-async def mended_start() -> None:
-    await operator_and_poll(MendedService())
+async def fixed_start() -> None:
+    await operator_and_poll(FixedService())
 
 
 # -- stale epoch
@@ -148,7 +148,7 @@ class Supervised:
         self.state = "online"
 
 
-class MendedSupervised(Supervised):
+class FixedSupervised(Supervised):
     """A report of another attempt than the present one is out of date."""
 
     def report(self, attempt: int) -> None:
@@ -171,8 +171,8 @@ async def stale_epoch() -> None:
     await failure_and_restart(Supervised())
 
 
-async def mended_epoch() -> None:
-    await failure_and_restart(MendedSupervised())
+async def fixed_epoch() -> None:
+    await failure_and_restart(FixedSupervised())
 
 
 # -- a dict that changes while it is walked
@@ -194,7 +194,7 @@ class Members:
             self.heard[name] += 1
 
 
-class MendedMembers(Members):
+class FixedMembers(Members):
     """The round goes over those who were there when it began."""
 
     async def ask_all(self) -> None:
@@ -218,13 +218,13 @@ async def changed_dict() -> None:
     await round_and_join(Members())
 
 
-async def mended_dict() -> None:
-    await round_and_join(MendedMembers())
+async def fixed_dict() -> None:
+    await round_and_join(FixedMembers())
 
 
-SPECIMENS = (
-    Specimen("check then act", check_then_act, mended_check),
-    Specimen("double start", double_start, mended_start),
-    Specimen("stale epoch", stale_epoch, mended_epoch),
-    Specimen("changed dict", changed_dict, mended_dict, fails_with=ExceptionGroup),
+BUGS = (
+    KnownBug("check then act", check_then_act, fixed_check),
+    KnownBug("double start", double_start, fixed_start),
+    KnownBug("stale epoch", stale_epoch, fixed_epoch),
+    KnownBug("changed dict", changed_dict, fixed_dict, fails_with=ExceptionGroup),
 )

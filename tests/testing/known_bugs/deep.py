@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from .specimen import Specimen, steps
+from .known_bug import KnownBug, steps
 
 
 class Cluster:
@@ -44,7 +44,7 @@ class Cluster:
         await steps(7)
 
 
-class MendedCluster(Cluster):
+class FixedCluster(Cluster):
     """Owner and epoch change in one step."""
 
     async def fail_over(self) -> None:
@@ -68,8 +68,8 @@ async def deep() -> None:
     await five_tasks(Cluster())
 
 
-async def mended_deep() -> None:
-    await five_tasks(MendedCluster())
+async def fixed_deep() -> None:
+    await five_tasks(FixedCluster())
 
 
-SPECIMENS = (Specimen("deep", deep, mended_deep),)
+BUGS = (KnownBug("deep", deep, fixed_deep),)

@@ -6,13 +6,13 @@ import trio
 
 from trioresource.testing import Deadlock, choose
 
-from .specimen import Specimen, steps
+from .known_bug import KnownBug, steps
 
 # -- lost wakeup
 
 
 class Mailbox:
-    """The event is replaced with each message, so whoever looks it up too late misses it.
+    """The event is replaced with each message, so a task that looks it up too late misses it.
 
     ``get`` finds no message, then writes its log; a message that comes meanwhile sets the
     old event and makes a new one, and ``get`` waits for the new one, for ever. Fails if
@@ -35,7 +35,7 @@ class Mailbox:
         return self.messages.pop(0)
 
 
-class MendedMailbox(Mailbox):
+class FixedMailbox(Mailbox):
     """The event is looked up before the messages are."""
 
     async def get(self) -> str:
@@ -67,15 +67,15 @@ async def lost_wakeup() -> None:
     await one_message(Mailbox())
 
 
-async def mended_wakeup() -> None:
-    await one_message(MendedMailbox())
+async def fixed_wakeup() -> None:
+    await one_message(FixedMailbox())
 
 
 # -- channel closed under a waiter
 
 
 async def closed_channel() -> None:
-    """Whoever asks the program to end closes the channel that others send to.
+    """The task that asks the program to end closes the channel that others send to.
 
     A reporter that waits in ``send`` at that moment, or comes to it later, gets a
     ``ClosedResourceError`` for no fault of its own. Fails unless the report was taken
@@ -97,8 +97,8 @@ async def closed_channel() -> None:
         assert [report async for report in receive] == ["disk full"]
 
 
-async def mended_channel() -> None:
-    """The reporter sends to a clone of its own, which nobody else closes."""
+async def fixed_channel() -> None:
+    """The reporter sends to a clone of its own, which no other task closes."""
     send, receive = trio.open_memory_channel[str](0)
 
     async def reporter(own: trio.MemorySendChannel[str]) -> None:
@@ -145,7 +145,7 @@ class Job:
         await self.ended.wait()
 
 
-class MendedJob(Job):
+class FixedJob(Job):
     """First the end, then the error."""
 
     async def join(self) -> None:
@@ -167,19 +167,19 @@ async def joined(job: Job) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(job.run)
         nursery.start_soon(joiner)
-    assert job.error is None or raised, f"nobody heard of: {job.error}"
+    assert job.error is None or raised, f"never raised: {job.error}"
 
 
 async def dropped_error() -> None:
     await joined(Job())
 
 
-async def mended_error() -> None:
-    await joined(MendedJob())
+async def fixed_error() -> None:
+    await joined(FixedJob())
 
 
-SPECIMENS = (
-    Specimen("lost wakeup", lost_wakeup, mended_wakeup, fails_with=Deadlock),
-    Specimen("closed channel", closed_channel, mended_channel, fails_with=ExceptionGroup),
-    Specimen("dropped error", dropped_error, mended_error),
+BUGS = (
+    KnownBug("lost wakeup", lost_wakeup, fixed_wakeup, fails_with=Deadlock),
+    KnownBug("closed channel", closed_channel, fixed_channel, fails_with=ExceptionGroup),
+    KnownBug("dropped error", dropped_error, fixed_error),
 )

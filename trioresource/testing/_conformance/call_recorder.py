@@ -1,7 +1,7 @@
-"""A handler's entry points, looked at from outside: how often they wait, and what they are told.
+"""Record the calls of a handler's entry points, and how often each waits.
 
-The handler itself is not changed: what the monitor calls is the entry point's coroutine
-behind a stand-in that passes everything on, and counts.
+The handler's own code is not changed. The monitor runs the entry point's coroutine through an
+object that passes everything on, and counts.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from ..._handler import HandlerFactory, ResourceHandler
 
-__all__ = ["Injected", "Ledger"]
-
 _ENTRY_POINTS: Final[tuple[str, ...]] = (
     "open",
     "online",
@@ -31,29 +29,29 @@ _ENTRY_POINTS: Final[tuple[str, ...]] = (
 
 
 class Injected(Exception):
-    """The error that a check lets ``online`` end with."""
+    """The error by which a check lets ``online`` end."""
 
 
 @final
-class Ledger:
-    """What the monitor asked of one handler, and how the handler behaved.
+class CallRecorder:
+    """Record what the monitor calls of one handler, and how the handler behaves.
 
-    Something can be cut in: called when an entry point waits for the n-th time, in the
-    same step, so that a cancellation reaches it at that wait.
+    It can also call a function when an entry point waits for the n-th time, in the same step,
+    so that a cancellation reaches the entry point at that wait.
     """
 
     def __init__(self) -> None:
         self.calls: Final[dict[str, int]] = dict.fromkeys(_ENTRY_POINTS, 0)
         self.swallowed: Final[list[str]] = []
-        """Entry points that were told of their cancellation and returned all the same."""
+        """Entry points in which ``Cancelled`` was raised, and which returned all the same."""
         self.fails_online = False
-        """Whether ``online`` is to raise when it has done its work."""
+        """Whether ``online`` is to raise after it has done its work."""
         self.reached: bool = False
-        """Whether the wait was reached at which something was to be cut in."""
-        self._cut: tuple[str, int, Callable[[], object]] | None = None
+        """Whether the entry point came to the wait that ``call_at_wait`` named."""
+        self._pending: tuple[str, int, Callable[[], object]] | None = None
         self._cancels = True
 
-    def cut_in(
+    def call_at_wait(
         self,
         entry_point: str,
         wait: int,
@@ -61,20 +59,20 @@ class Ledger:
         *,
         cancels: bool = True,
     ) -> None:
-        """Call something once, when an entry point waits.
+        """Call a function once, when an entry point waits.
 
         Args:
-            entry_point: its name.
-            wait: its how many-th wait from now on, beginning with 0.
-            action: what to call; it must not block.
-            cancels: whether it cancels the entry point.
+            entry_point: the name of the entry point.
+            wait: the number of the wait within the call, beginning with 0.
+            action: the function; it must not block.
+            cancels: whether the function cancels the entry point.
         """
-        self._cut = (entry_point, wait, action)
+        self._pending = (entry_point, wait, action)
         self._cancels = cancels
         self.reached = False
 
     def factory(self, make: HandlerFactory) -> HandlerFactory:
-        """A factory of the same handlers, looked at by this ledger."""
+        """Return a factory of the same handlers, whose calls are recorded."""
 
         def watched() -> ResourceHandler[Any]:
             handler = make()
@@ -86,20 +84,20 @@ class Ledger:
 
     async def _call(self, name: str, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         self.calls[name] += 1
-        stepped = Stepped(_awaited(function, args), functools.partial(self._waits, name))
-        value = await stepped
-        if stepped.told:
+        counted = CountedCoroutine(_awaited(function, args), functools.partial(self._waits, name))
+        value = await counted
+        if counted.told:
             self.swallowed.append(name)
         if name == "online" and self.fails_online:
             raise Injected("online raised, at the request of the check")
         return value
 
     def _waits(self, name: str, wait: int) -> bool:
-        """An entry point is about to wait; whether it was cancelled now."""
-        if self._cut is None or self._cut[:2] != (name, wait):
+        """Learn that an entry point is about to wait; say whether it was cancelled by that."""
+        if self._pending is None or self._pending[:2] != (name, wait):
             return False
-        _, _, action = self._cut
-        self._cut = None
+        _, _, action = self._pending
+        self._pending = None
         self.reached = True
         action()
         return self._cancels
@@ -110,26 +108,26 @@ async def _awaited(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...
 
 
 @final
-class Stepped:
-    """Stands in for a coroutine, and counts its waits.
+class CountedCoroutine:
+    """Run a coroutine, and count its waits.
 
     Args:
-        coroutine: what runs.
-        waits: is called with the number of the wait, before each; returns whether the
-            coroutine has been cancelled by that.
+        coroutine: the coroutine.
+        waits: called before each wait with the number of the wait; returns whether that has
+            cancelled the coroutine.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], waits: Callable[[int], bool]) -> None:
         self._coroutine = coroutine
         self._waits = waits
         self._number = 0
-        self._cut = False
+        self._cancelled = False
         self._unshielded = False
         self.told: bool = False
-        """Whether ``Cancelled`` was raised in it where no shield stood."""
+        """Whether ``Cancelled`` was raised in it outside of a shield."""
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        # What await asks of it, it can do.
+        # It has all methods that await calls.
         return cast("Generator[Any, Any, Any]", self)
 
     def __iter__(self) -> Iterator[Any]:
@@ -143,20 +141,20 @@ class Stepped:
         if self._unshielded and isinstance(value, Error):
             self.told = self.told or isinstance(value.error, trio.Cancelled)
         trap = self._coroutine.send(value)
-        self._cut = self._waits(self._number) or self._cut
-        # Behind a shield it may well finish what it is at, and have deadlines of its own.
-        self._unshielded = self._cut and trio.current_effective_deadline() == -inf
+        self._cancelled = self._waits(self._number) or self._cancelled
+        # Behind a shield it may finish what it does, and have deadlines of its own.
+        self._unshielded = self._cancelled and trio.current_effective_deadline() == -inf
         self._number += 1
         return trap
 
     def throw(self, *error: Any) -> Any:
-        """As the coroutine itself."""
+        """Do as the coroutine does."""
         return self._coroutine.throw(*error)
 
     def close(self) -> None:
-        """As the coroutine itself."""
+        """Do as the coroutine does."""
         self._coroutine.close()
 
     def __getattr__(self, name: str) -> Any:
-        # cr_frame, cr_await and the like, for those who look at stacks.
+        # cr_frame, cr_await and the like, which code that walks stacks asks for.
         return getattr(self._coroutine, name)

@@ -1,4 +1,4 @@
-"""What the zoo's specimens are made of."""
+"""The parts of a known bug."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Scenario: TypeAlias = Callable[[], Awaitable[None]]
 
 
 @attrs.frozen
-class Specimen:
-    """A concurrency bug, and the same program with the bug mended."""
+class KnownBug:
+    """A concurrency bug, and the same program with the bug fixed."""
 
     name: str
     bug: Scenario
     """Fails in some schedules, and not in the plain one."""
-    mended: Scenario
+    fixed: Scenario
     """Fails in none."""
     timers: bool = False
     """Whether the bug needs a deadline that expires while tasks could run."""
@@ -28,6 +28,6 @@ class Specimen:
 
 
 async def steps(count: int) -> None:
-    """Work that takes so many turns, during any of which others may run."""
+    """Work for so many steps, between any of which other tasks may run."""
     for _ in range(count):
         await trio.lowlevel.checkpoint()

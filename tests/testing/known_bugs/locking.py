@@ -7,7 +7,7 @@ import trio
 
 from trioresource.testing import Deadlock, always, cancellable
 
-from .specimen import Specimen, steps
+from .known_bug import KnownBug, steps
 
 # -- lock order
 
@@ -30,7 +30,7 @@ async def move(resource: str, source: Host, target: Host) -> None:
         target.resources.append(resource)
 
 
-async def mended_move(resource: str, source: Host, target: Host) -> None:
+async def fixed_move(resource: str, source: Host, target: Host) -> None:
     """All locks are taken in the same order, whatever the direction."""
     first, second = sorted((source, target), key=lambda host: host.name)
     async with first.lock, second.lock:
@@ -39,9 +39,9 @@ async def mended_move(resource: str, source: Host, target: Host) -> None:
         target.resources.append(resource)
 
 
-async def opposite_moves(*, mended: bool) -> None:
+async def opposite_moves(*, fixed: bool) -> None:
     east, west = Host("east", ["web"]), Host("west", ["mail"])
-    moving = mended_move if mended else move
+    moving = fixed_move if fixed else move
 
     async def back() -> None:
         await steps(4)  # asked for later
@@ -54,11 +54,11 @@ async def opposite_moves(*, mended: bool) -> None:
 
 
 async def lock_order() -> None:
-    await opposite_moves(mended=False)
+    await opposite_moves(fixed=False)
 
 
-async def mended_order() -> None:
-    await opposite_moves(mended=True)
+async def fixed_order() -> None:
+    await opposite_moves(fixed=True)
 
 
 # -- semaphore released once too often
@@ -90,7 +90,7 @@ class Pool:
             self.inside -= 1
 
 
-class MendedPool(Pool):
+class FixedPool(Pool):
     """What was not acquired is not released."""
 
     async def use(self) -> None:
@@ -118,11 +118,11 @@ async def released_twice() -> None:
     await three_users(Pool())
 
 
-async def mended_release() -> None:
-    await three_users(MendedPool())
+async def fixed_release() -> None:
+    await three_users(FixedPool())
 
 
-SPECIMENS = (
-    Specimen("lock order", lock_order, mended_order, fails_with=Deadlock),
-    Specimen("released twice", released_twice, mended_release, cancel=True),
+BUGS = (
+    KnownBug("lock order", lock_order, fixed_order, fails_with=Deadlock),
+    KnownBug("released twice", released_twice, fixed_release, cancel=True),
 )

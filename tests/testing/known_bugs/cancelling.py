@@ -9,7 +9,7 @@ import trio
 
 from trioresource.testing import cancellable
 
-from .specimen import Specimen, steps
+from .known_bug import KnownBug, steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -46,7 +46,7 @@ class Server:
             self.running -= 1
 
 
-class MendedServer(Server):
+class FixedServer(Server):
     """What was started is written down before anything else is waited for."""
 
     async def open(self) -> None:
@@ -77,8 +77,8 @@ async def cancelled_open() -> None:
     await open_and_cancel(Server())
 
 
-async def mended_open() -> None:
-    await open_and_cancel(MendedServer())
+async def fixed_open() -> None:
+    await open_and_cancel(FixedServer())
 
 
 # -- forgotten shield
@@ -108,7 +108,7 @@ class Lease:
             await self.release()  # noqa: ASYNC102
 
 
-class MendedLease(Lease):
+class FixedLease(Lease):
     """The release is shielded, and bounded."""
 
     @asynccontextmanager
@@ -138,8 +138,8 @@ async def forgotten_shield() -> None:
     await cancelled_holder(Lease())
 
 
-async def mended_shield() -> None:
-    await cancelled_holder(MendedLease())
+async def fixed_shield() -> None:
+    await cancelled_holder(FixedLease())
 
 
 # -- swallowed Cancelled
@@ -165,7 +165,7 @@ class Poll:
             self.failures += 1
 
 
-class MendedPoll(Poll):
+class FixedPoll(Poll):
     """Only what a probe may raise is caught."""
 
     async def once(self) -> None:
@@ -191,12 +191,12 @@ async def swallowed_cancelled() -> None:
     await cancelled_poll(Poll())
 
 
-async def mended_cancelled() -> None:
-    await cancelled_poll(MendedPoll())
+async def fixed_cancelled() -> None:
+    await cancelled_poll(FixedPoll())
 
 
-SPECIMENS = (
-    Specimen("cancelled open", cancelled_open, mended_open),
-    Specimen("forgotten shield", forgotten_shield, mended_shield, cancel=True),
-    Specimen("swallowed Cancelled", swallowed_cancelled, mended_cancelled, cancel=True),
+BUGS = (
+    KnownBug("cancelled open", cancelled_open, fixed_open),
+    KnownBug("forgotten shield", forgotten_shield, fixed_shield, cancel=True),
+    KnownBug("swallowed Cancelled", swallowed_cancelled, fixed_cancelled, cancel=True),
 )

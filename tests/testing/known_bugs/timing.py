@@ -6,7 +6,7 @@ import trio
 
 from trioresource.testing import Deadlock, cancellable
 
-from .specimen import Specimen, steps
+from .known_bug import KnownBug, steps
 
 # -- soft-deadline tie
 
@@ -36,7 +36,7 @@ class Attempt:
             self.state = "pending"
 
 
-class MendedAttempt(Attempt):
+class FixedAttempt(Attempt):
     """It is asked again whether the start has ended, in the step that says "pending"."""
 
     async def watch(self) -> None:
@@ -57,8 +57,8 @@ async def soft_deadline_tie() -> None:
     await slow_start(Attempt())
 
 
-async def mended_tie() -> None:
-    await slow_start(MendedAttempt())
+async def fixed_tie() -> None:
+    await slow_start(FixedAttempt())
 
 
 # -- restart after offline
@@ -91,7 +91,7 @@ class Restarted:
         self.running = False
 
 
-class MendedRestarted(Restarted):
+class FixedRestarted(Restarted):
     """``offline`` calls the restart off, and waits until it has ended."""
 
     def __init__(self) -> None:
@@ -128,8 +128,8 @@ async def restart_after_offline() -> None:
     await restart_and_offline(Restarted())
 
 
-async def mended_restart() -> None:
-    await restart_and_offline(MendedRestarted())
+async def fixed_restart() -> None:
+    await restart_and_offline(FixedRestarted())
 
 
 # -- unbounded clean-up
@@ -165,7 +165,7 @@ async def clean_up(daemon: Daemon) -> None:
         await daemon.ended.wait()
 
 
-async def mended_clean_up(daemon: Daemon) -> None:
+async def fixed_clean_up(daemon: Daemon) -> None:
     """After a while it takes stronger means, which need no wait."""
     daemon.terminate()
     with trio.move_on_after(5, shield=True):
@@ -174,7 +174,7 @@ async def mended_clean_up(daemon: Daemon) -> None:
         daemon.kill()
 
 
-async def use_daemon(*, mended: bool) -> None:
+async def use_daemon(*, fixed: bool) -> None:
     daemon = Daemon()
 
     async def user() -> None:
@@ -182,7 +182,7 @@ async def use_daemon(*, mended: bool) -> None:
             try:
                 await steps(5)
             finally:
-                await (mended_clean_up if mended else clean_up)(daemon)  # noqa: ASYNC102
+                await (fixed_clean_up if fixed else clean_up)(daemon)  # noqa: ASYNC102
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(daemon.boot)
@@ -192,17 +192,17 @@ async def use_daemon(*, mended: bool) -> None:
 
 
 async def unbounded_clean_up() -> None:
-    await use_daemon(mended=False)
+    await use_daemon(fixed=False)
 
 
 async def bounded_clean_up() -> None:
-    await use_daemon(mended=True)
+    await use_daemon(fixed=True)
 
 
-SPECIMENS = (
-    Specimen("soft-deadline tie", soft_deadline_tie, mended_tie, timers=True),
-    Specimen("restart after offline", restart_after_offline, mended_restart),
-    Specimen(
+BUGS = (
+    KnownBug("soft-deadline tie", soft_deadline_tie, fixed_tie, timers=True),
+    KnownBug("restart after offline", restart_after_offline, fixed_restart),
+    KnownBug(
         "unbounded clean-up",
         unbounded_clean_up,
         bounded_clean_up,

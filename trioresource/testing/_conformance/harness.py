@@ -1,4 +1,4 @@
-"""Where a check plays: a monitor, the handler hosted in it, and all that is reported."""
+"""What a check works with: a monitor, the handler hosted in it, and all that is reported."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..._model.policy import Deadlines
 from ..._model.reports import FailureReport, StateChange
 from ..._model.states import ResourceState
 from ..._monitor import open_monitor
-from .._scheduling.fake_process import living_fakes
-from .stepping import Ledger
-from .subject import children
+from .._leaks import child_processes
+from .._scheduling.fake_process import running_fake_processes
+from .call_recorder import CallRecorder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -27,16 +27,13 @@ if TYPE_CHECKING:
     from .cases import Case
     from .subject import Subject
 
-__all__ = ["NAME", "PATIENT", "Stage", "open_stage", "processes", "require"]
-
 T = TypeVar("T")
 
 NAME: Final = "handler"
 PATIENT: Final = Deadlines(pending=inf, deadlock=inf, terminate=inf)
 """For schedules in which deadlines expire while tasks could run."""
 
-_RS = ResourceState
-_SETTLED: Final = (_RS.ONLINE, _RS.OFFLINE, _RS.FAILED)
+SETTLED: Final = (ResourceState.ONLINE, ResourceState.OFFLINE, ResourceState.FAILED)
 
 
 def require(condition: object, otherwise: str) -> None:
@@ -47,7 +44,7 @@ def require(condition: object, otherwise: str) -> None:
         otherwise: what is wrong if it does not.
 
     Raises:
-        AssertionError: it does not hold.
+        AssertionError: the condition does not hold.
     """
     if not condition:
         raise AssertionError(otherwise)
@@ -55,20 +52,20 @@ def require(condition: object, otherwise: str) -> None:
 
 @final
 @attrs.define(eq=False)
-class Stage:
-    """One schedule of a check."""
+class Harness:
+    """What one schedule of a check works with."""
 
     subject: Subject
     case: Case
     monitor: ResourceMonitor
     hosted: HostedResource
-    ledger: Ledger
+    recorder: CallRecorder
     _reports: list[object] = attrs.field(factory=list)
 
     # --- what to do --------------------------------------------------------------------
 
     async def come_online(self) -> Any:
-        """Bring it online, and wait for that as long as it takes.
+        """Bring the resource online, however long that takes.
 
         Returns:
             What it provides.
@@ -80,13 +77,13 @@ class Stage:
         return await self.be_online()
 
     async def be_online(self) -> Any:
-        """Wait until it is online."""
-        state = await self.hosted.wait_state(*_SETTLED)
-        require(state is _RS.ONLINE, f"it is {state.value}, not online{self.why}")
+        """Wait until it settles, and require that it is online."""
+        state = await self.hosted.wait_state(*SETTLED)
+        require(state is ResourceState.ONLINE, f"it is {state.value}, not online{self.why}")
         return self.hosted.value
 
     async def go_offline(self) -> None:
-        """Take it offline, and wait for that as long as it takes."""
+        """Take it offline, however long that takes."""
         try:
             await self.hosted.offline()
         except OfflineFailed as error:
@@ -94,35 +91,35 @@ class Stage:
         await self.be_offline()
 
     async def be_offline(self) -> None:
-        """Wait until it is offline."""
-        state = await self.hosted.wait_state(*_SETTLED)
-        require(state is _RS.OFFLINE, f"it is {state.value}, not offline{self.why}")
+        """Wait until it settles, and require that it is offline."""
+        state = await self.hosted.wait_state(*SETTLED)
+        require(state is ResourceState.OFFLINE, f"it is {state.value}, not offline{self.why}")
 
     async def be_terminated(self) -> None:
-        """Terminate it, unharmed as it is: then it is offline, and has not failed."""
+        """Terminate it, and require that it is offline and has not failed by that."""
         failures = self.hosted.statistics().failures
         await self.hosted.terminate()
         self.require_offline()
         require(self.hosted.statistics().failures == failures, f"terminate failed{self.why}")
 
     async def try_online(self) -> None:
-        """Ask for it to come online; whether it does is another question."""
+        """Request online; it may fail."""
         with contextlib.suppress(OnlineFailed):
             await self.hosted.online()
 
     async def try_offline(self) -> None:
-        """Ask for it to go offline; whether it does is another question."""
+        """Request offline; it may fail."""
         with contextlib.suppress(OfflineFailed):
             await self.hosted.offline()
 
     async def ask_now(self) -> None:
-        """Have ``is_alive`` asked, and wait for the answer."""
+        """Let the monitor call ``is_alive``, and wait for the answer."""
         asked = self.hosted.statistics().is_alive_calls
         self.hosted.set_maintenance(True)
-        # The end of maintenance is a reason to look.
+        # At the end of maintenance the monitor calls is_alive.
         self.hosted.set_maintenance(False)
         with trio.move_on_after(self.hosted.deadlines.deadlock):  # noqa: ASYNC912
-            while self.hosted.state is _RS.ONLINE and not (  # noqa: ASYNC110
+            while self.hosted.state is ResourceState.ONLINE and not (  # noqa: ASYNC110
                 self.hosted.statistics().is_alive_calls > asked
                 and self.hosted.statistics().running is None
             ):
@@ -133,7 +130,7 @@ class Stage:
 
     @property
     def why(self) -> str:
-        """How it failed last, for messages."""
+        """Its last failure, for messages."""
         failure = self.hosted.last_failure
         return "" if failure is None else f": {failure}"
 
@@ -151,32 +148,32 @@ class Stage:
         return [report for report in self.reports if isinstance(report, FailureReport)]
 
     def times(self, state: ResourceState) -> int:
-        """How often it came into a state."""
+        """Return how often it came into a state."""
         changes = [report for report in self.reports if isinstance(report, StateChange)]
         return sum(1 for change in changes if change.new is state)
 
     def require_offline(self) -> None:
-        """It must be offline now."""
+        """Require that it is offline now."""
         state = self.hosted.state
-        require(state is _RS.OFFLINE, f"it is {state.value}, not offline{self.why}")
+        require(state is ResourceState.OFFLINE, f"it is {state.value}, not offline{self.why}")
 
     def require_obedient(self) -> None:
-        """It must not have returned from what was cancelled."""
-        for name in self.ledger.swallowed:
+        """Require that no entry point that was cancelled has returned all the same."""
+        for name in self.recorder.swallowed:
             raise AssertionError(
                 f"{name} was cancelled where it waited, and returned all the same:"
                 " Cancelled must be let through"
             )
 
     def swept(self) -> bool:
-        """Whether the wait was reached at which something was to happen; ends the sweep."""
+        """Say whether the wait was reached that ``call_at_wait`` named; if not, the sweep ends."""
         self.case.sweeps = True
-        self.case.reached = self.ledger.reached
-        return self.ledger.reached
+        self.case.reached = self.recorder.reached
+        return self.recorder.reached
 
     @property
     def checks_itself(self) -> bool:
-        """Whether its type says how to find out that it is alive."""
+        """Whether its class defines ``is_alive`` or ``looks_alive``."""
         kind = type(self.hosted.handler)
         return (
             kind.is_alive is not ResourceHandler.is_alive
@@ -185,37 +182,37 @@ class Stage:
 
 
 _LOOK_AGAIN: Final = 0.01
-"""Seconds."""
+"""Seconds between two looks at whether a call has ended."""
 
 
 def processes() -> int:
-    """How many processes there are, virtual ones and children."""
-    return sum(1 for fake in living_fakes() if fake.returncode is None) + len(children())
+    """Return the number of processes, fake ones and child processes."""
+    return len(running_fake_processes()) + len(child_processes())
 
 
 @contextlib.asynccontextmanager
-async def open_stage(
+async def open_harness(
     subject: Subject,
     case: Case,
     *,
     properties: Mapping[str, Any] | None = None,
     deadlines: Deadlines | None = None,
     poll: PollIntervals | None = None,
-    before_open: Callable[[Ledger], object] | None = None,
-) -> AsyncGenerator[Stage]:
-    """Host the handler; at the end it is closed.
+    before_open: Callable[[CallRecorder], object] | None = None,
+) -> AsyncGenerator[Harness]:
+    """Host the handler in the body; close it at the end.
 
     Args:
         subject: what is checked.
-        case: what this schedule is about.
+        case: the case of this schedule.
         properties: those of the subject, by default.
         deadlines: those of the type, by default.
         poll: those of the type, by default.
-        before_open: is given the ledger before the handler is made.
+        before_open: called with the recorder before the handler is made.
     """
-    ledger = Ledger()
+    recorder = CallRecorder()
     if before_open is not None:
-        before_open(ledger)
+        before_open(recorder)
     async with subject.surroundings():
         reports: trio.MemoryReceiveChannel[Any] | None = None
         try:
@@ -223,14 +220,14 @@ async def open_stage(
                 reports = monitor.reports
                 hosted = await monitor.host(
                     NAME,
-                    ledger.factory(subject.handler),
+                    recorder.factory(subject.handler),
                     properties=subject.properties if properties is None else properties,
                     deadlines=deadlines,
                     poll=poll,
                 )
-                stage = Stage(subject, case, monitor, hosted, ledger)
-                yield stage
-                stage.require_obedient()
+                harness = Harness(subject, case, monitor, hosted, recorder)
+                yield harness
+                harness.require_obedient()
                 if not hosted.is_closed:
                     await monitor.unhost(NAME)
         finally:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import trio
 
-from .specimen import Scenario, steps
+from .known_bug import Scenario, steps
 
 Exclusive: TypeAlias = AbstractAsyncContextManager[object]
 

@@ -1,4 +1,4 @@
-"""Sixteen bugs, which the kit finds, and their mended twins, in which it finds nothing."""
+"""Sixteen bugs, which the kit finds, and their fixed versions, in which it finds nothing."""
 
 from __future__ import annotations
 
@@ -10,46 +10,44 @@ import pytest
 
 from trioresource.testing import explore
 
-from .zoo import PRIMITIVES, ZOO
+from .known_bugs import KNOWN_BUGS, PRIMITIVES
 
 if TYPE_CHECKING:
-    from .zoo import Scenario, Specimen
+    from .known_bugs import KnownBug, Scenario
 
-EVERY = pytest.mark.parametrize("specimen", ZOO, ids=lambda specimen: specimen.name)
+EVERY = pytest.mark.parametrize("known", KNOWN_BUGS, ids=lambda known: known.name)
 SEEDS = 30
 BOUNDED = {"deep": "exhaustive:1"}
-"""Whose whole space is too large; for all others it is run."""
+"""Those with too many schedules to run all of them; of all others, every schedule runs."""
 
 
 def test_there_are_enough() -> None:
-    assert len(ZOO) >= 12
+    assert len(KNOWN_BUGS) >= 12
 
 
 @EVERY
-def test_auto_finds_the_bug_with_every_seed(specimen: Specimen) -> None:
+def test_auto_finds_the_bug_with_every_seed(known: KnownBug) -> None:
     needed = []
     for seed in range(SEEDS):
         result = explore(
-            specimen.bug,
+            known.bug,
             schedules=1000,
             seed=seed,
-            timers=specimen.timers,
-            cancel=specimen.cancel,
+            timers=known.timers,
+            cancel=known.cancel,
             check=False,
         )
         assert result.failure is not None, f"seed {seed}: not in {result.schedules} schedules"
-        assert isinstance(result.failure.error, specimen.fails_with)
+        assert isinstance(result.failure.error, known.fails_with)
         needed.append(result.schedules)
     assert statistics.median(needed) <= 100
 
 
 @EVERY
-def test_no_false_alarm_in_the_mended_twin(specimen: Specimen) -> None:
-    run = functools.partial(
-        explore, specimen.mended, timers=specimen.timers, cancel=specimen.cancel
-    )
+def test_no_false_alarm_in_the_fixed_version(known: KnownBug) -> None:
+    run = functools.partial(explore, known.fixed, timers=known.timers, cancel=known.cancel)
     assert run(schedules=300).failure is None
-    result = run(strategy=BOUNDED.get(specimen.name, "exhaustive"), schedules=20_000)
+    result = run(strategy=BOUNDED.get(known.name, "exhaustive"), schedules=20_000)
     assert result.exhausted
     assert result.failure is None
 
@@ -62,9 +60,9 @@ def test_no_false_alarm_in_trios_own_primitives(name: str, scenario: Scenario) -
 
 
 @EVERY
-def test_a_bug_shrinks_to_as_few_preemptions_as_it_needs(specimen: Specimen) -> None:
+def test_a_bug_shrinks_to_as_few_preemptions_as_it_needs(known: KnownBug) -> None:
     search = functools.partial(
-        explore, specimen.bug, timers=specimen.timers, cancel=specimen.cancel, check=False
+        explore, known.bug, timers=known.timers, cancel=known.cancel, check=False
     )
     without = search(strategy="exhaustive:0", schedules=20_000)
     assert without.exhausted or without.failure is not None
