@@ -19,6 +19,7 @@ import pytest
 from pydantic import BaseModel
 
 import trioresource
+from trioresource._util.construction import NoPublicConstructor
 from trioresource.resources import ProcessProperties
 
 if TYPE_CHECKING:
@@ -91,36 +92,25 @@ EXPORTS: Final = {
     for module in PUBLIC
     for name in names_of(module)
 }
-MADE_BY_THE_LIBRARY: Final = {
-    # The constructors of these are still public.
-    "trioresource.Cluster": False,
-    "trioresource.Group": False,
-    "trioresource.HostedResource": False,
-    "trioresource.Resource": False,
-    "trioresource.ResourceMonitor": False,
-    "trioresource.Subscription": False,
-    # These have none.
-    "trioresource.resources.RunningProcess": True,
-}
-"""Classes that users do not construct, and whether the class sees to it."""
-NOT_REWRITTEN: Final = ("trioresource.testing",)
-"""Modules whose names still say where they are defined."""
-MENTIONING_PRIVATE: Final = ("trioresource.HostedResource", "trioresource.ResourceMonitor")
-"""Classes that show users a type which is not exported."""
-STILL_PRIVATE: Final = ("trioresource.config._definition", "trioresource.config._types")
-"""What the reference documents although users cannot import it from a public module."""
+MADE_BY_THE_LIBRARY: Final = (
+    "trioresource.Cluster",
+    "trioresource.Group",
+    "trioresource.HostedResource",
+    "trioresource.Resource",
+    "trioresource.ResourceMonitor",
+    "trioresource.Subscription",
+    "trioresource.resources.RunningProcess",
+)
+"""Classes that users do not construct."""
 
 
 ALL: Final = [pytest.param(*where, id=".".join(where)) for where in EXPORTS]
 
 
-def unfinished(holds: bool) -> Any:
-    """The mark of what is known to fail; once it passes, the mark must go."""
-    return () if holds else pytest.mark.xfail(strict=True)
-
-
 MADE: Final = [
-    value for (module, name), value in EXPORTS.items() if f"{module}.{name}" in MADE_BY_THE_LIBRARY
+    value
+    for (module, name), value in EXPORTS.items()
+    if f"{module}.{name}" in MADE_BY_THE_LIBRARY or isinstance(value, NoPublicConstructor)
 ]
 
 
@@ -238,7 +228,7 @@ def test_it_is_described_on_one_page(module: str, name: str) -> None:
 def test_what_is_described_can_be_imported() -> None:
     exported = {".".join(where) for where in EXPORTS}
     others = [name for name in documented() if name not in exported and name not in PUBLIC]
-    assert sorted(others) == sorted(STILL_PRIVATE)
+    assert sorted(others) == []
 
 
 @pytest.mark.parametrize(("module", "name"), ALL)
@@ -277,9 +267,7 @@ def defining_modules(name: str, value: object) -> list[str]:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        pytest.param(
-            module, name, id=f"{module}.{name}", marks=unfinished(module not in NOT_REWRITTEN)
-        )
+        pytest.param(module, name, id=f"{module}.{name}")
         for (module, name), value in EXPORTS.items()
         if isinstance(value, type | types.FunctionType)
     ],
@@ -328,7 +316,7 @@ def test_a_shipped_parameter_block_can_be_extended() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, marks=unfinished(holds)) for path, holds in MADE_BY_THE_LIBRARY.items()],
+    MADE_BY_THE_LIBRARY,
 )
 def test_what_only_the_library_makes_has_no_public_constructor(path: str) -> None:
     module, _, name = path.rpartition(".")
@@ -415,12 +403,7 @@ def is_written(function: types.FunctionType) -> bool:
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [
-        pytest.param(
-            *where, id=".".join(where), marks=unfinished(".".join(where) not in MENTIONING_PRIVATE)
-        )
-        for where in EXPORTS
-    ],
+    [pytest.param(*where, id=".".join(where)) for where in EXPORTS],
 )
 def test_every_type_that_it_mentions_is_exported(module: str, name: str) -> None:
     missing = {

@@ -16,6 +16,7 @@ from .._errors import (
 )
 from .._model.reports import FailureReason
 from .._model.states import ResourceState
+from .._util.construction import NoPublicConstructor
 from .._util.waiting import Watched, soft_deadline
 from .attempt import Phase
 from .entry_call import EntryCall
@@ -54,7 +55,7 @@ class ResourceStatistics:
 
 
 @final
-class HostedResource:
+class HostedResource(metaclass=NoPublicConstructor):
     """A handler in a monitor: its lifecycle as mechanism, without any policy.
 
     Made by ``ResourceMonitor.host``. The methods that begin with ``begin_`` never

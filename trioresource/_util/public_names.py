@@ -17,7 +17,7 @@ def rewrite_module(namespace: Mapping[str, object], module: str) -> None:
     Tracebacks, ``repr()``, pickles and documentation then name the public module. Also
     rewritten is what the classes themselves define: methods, properties, nested classes. Left
     alone are names that begin with an underscore, what another distribution defines, and what
-    is defined in a public module or was rewritten before.
+    another public module exports.
 
     Args:
         namespace: the names of the module, such as its ``globals()``.
@@ -29,7 +29,7 @@ def rewrite_module(namespace: Mapping[str, object], module: str) -> None:
 
 
 def _rewrite(value: type | FunctionType, module: str, name: str, qualname: str) -> None:
-    if not _is_private(value.__module__, within=module.partition(".")[0]):
+    if not _is_defined_below(value.__module__, module):
         return
     before = value.__qualname__
     if isinstance(value, type):
@@ -58,10 +58,12 @@ def _parts(member: object) -> list[object]:
     return [member]
 
 
-def _is_private(module: str, *, within: str) -> bool:
-    """Say whether a module is a private module of the package ``within``."""
-    package, *rest = module.split(".")
-    return package == within and any(part.startswith("_") for part in rest)
+def _is_defined_below(defined_in: str, module: str) -> bool:
+    """Whether users should import from ``module`` what is defined in another module."""
+    if defined_in.startswith(f"{module}."):
+        return True
+    package, *rest = defined_in.split(".")
+    return package == module.partition(".")[0] and any(part.startswith("_") for part in rest)
 
 
 def _resolve_annotations(cls: type) -> None:

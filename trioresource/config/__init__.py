@@ -8,6 +8,7 @@ For programs that keep their resources in a file::
         await trio.sleep_forever()
 """
 
+from .._util import public_names as _public_names
 from ._definition import ClusterConfig as ClusterConfig
 from ._definition import GroupConfig as GroupConfig
 from ._definition import ResourceConfig as ResourceConfig
@@ -18,15 +19,4 @@ from ._schema import TypeResolver as TypeResolver
 from ._types import find_type as find_type
 from ._types import known_types as known_types
 
-for _public in (
-    ClusterConfig,
-    GroupConfig,
-    ResourceConfig,
-    add_resources,
-    find_type,
-    known_types,
-    load_cluster_file,
-    parse_cluster_file,
-):
-    _public.__module__ = __name__
-del _public
+_public_names.rewrite_module(globals(), __name__)
