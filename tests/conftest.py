@@ -28,17 +28,23 @@ def find_program(name: str) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
-    """Tests interrupt themselves and what they start, also where they run in the background.
+    """Let the tests interrupt themselves and what they start, also in the background or under nohup.
 
-    A shell that starts a command with "&" lets it ignore SIGINT. Python then installs no
-    handler of its own, and whatever the tests start inherits it. Not so for SIGHUP: what
-    nohup is there for must go on.
+    A shell that starts a command with "&" lets it ignore SIGINT, and nohup lets it ignore SIGHUP.
+    What the tests start would inherit both. A signal that has a handler is reset to its default
+    in a new program, so each gets one. The one for SIGHUP does nothing: these tests go on, which
+    is what nohup was for.
     """
-    previous = signal.getsignal(signal.SIGINT)
-    if previous is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: lambda number, frame: None,
+    }
+    ignored = [number for number in handlers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, handlers[number])
     yield
-    signal.signal(signal.SIGINT, previous)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")
