@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.spaces import SEEDS
 from trioresource.testing import explore
 
 from .zoo import PRIMITIVES, ZOO
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from .zoo import Scenario, Specimen
 
 EVERY = pytest.mark.parametrize("specimen", ZOO, ids=lambda specimen: specimen.name)
-SEEDS = 30
 BOUNDED = {"deep": "exhaustive:1"}
 """Whose whole space is too large; for all others it is run."""
 
@@ -25,6 +25,7 @@ def test_there_are_enough() -> None:
     assert len(ZOO) >= 12
 
 
+@pytest.mark.bounded
 @EVERY
 def test_auto_finds_the_bug_with_every_seed(specimen: Specimen) -> None:
     needed = []

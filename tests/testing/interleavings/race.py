@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import attrs
 import trio
 
+from tests.spaces import PREEMPTIONS
 from trioresource import (
     Deadlines,
     FailureReport,
@@ -47,6 +48,8 @@ _THOROUGH: Final = 20
 class Race:
     """A strategy: every schedule of what happens in ``with race.run():``.
 
+    ``tests.spaces`` bounds the preemptions.
+
     Args:
         part: for each of the first decisions, which option it takes, of how many. Without
             options, every schedule; and so are all parts together.
@@ -55,7 +58,7 @@ class Race:
     name = "every schedule of the race"
 
     def __init__(self, part: Sequence[tuple[int, int]] = ()) -> None:
-        self._every = Exhaustive()
+        self._every = Exhaustive(PREEMPTIONS)
         self._part = part
         self._on = False
         self._decisions = 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 RS = ResourceState
+pytestmark = pytest.mark.bounded
 
 
 @pytest.mark.parametrize(
