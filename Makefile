@@ -36,9 +36,11 @@ test: $(VENV)/.installed-dev ## run the tests, the largest spaces of schedules b
 	$(PYTEST) $(PYTEST_ARGS)
 
 # Whole spaces run without coverage: it would take three times as long, and count the same lines.
+# One of them alone may take longer than a test otherwise should, on a machine that is busy.
 test-full: $(VENV)/.installed-dev ## run the whole spaces, then all tests, and check the coverage
 	@scripts/install-test-programs
-	TRIORESOURCE_WHOLE_SPACES=1 $(PYTEST) -m bounded $(PYTEST_ARGS)
+	TRIORESOURCE_WHOLE_SPACES=1 $(PYTEST) -m bounded --timeout 300 \
+		--override-ini faulthandler_timeout=240 $(PYTEST_ARGS)
 	$(PYTEST) --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/coverage report
 	@for part in $(COVERED); do \
