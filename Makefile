@@ -59,6 +59,7 @@ check: $(VENV)/.installed-dev ## lint, types, import rules, documentation
 	$(BIN)/pyright
 	$(BIN)/pyright --verifytypes trioresource --ignoreexternal
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/check-private-attributes
 	$(MKDOCS) build --strict --quiet
 
 bench: $(VENV)/.installed-dev ## run the benchmarks
