@@ -14,6 +14,8 @@ DEMO = $(BIN)/trioresource run examples/quickstart.toml --plain --for 8
 # A worker for each core; one that has nothing left to do takes tests from another.
 PYTEST = $(BIN)/python -m pytest --numprocesses logical --dist worksteal
 PYTEST_ARGS ?=
+# For whole spaces and under coverage: more than a test otherwise may take, on a machine that is busy.
+PATIENTLY = --timeout 300 --override-ini faulthandler_timeout=240
 
 # The variable silences an advertisement for another tool.
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
@@ -36,12 +38,10 @@ test: $(VENV)/.installed-dev ## run the tests, the largest spaces of schedules b
 	$(PYTEST) $(PYTEST_ARGS)
 
 # Whole spaces run without coverage: it would take three times as long, and count the same lines.
-# One of them alone may take longer than a test otherwise should, on a machine that is busy.
 test-full: $(VENV)/.installed-dev ## run the whole spaces, then all tests, and check the coverage
 	@scripts/install-test-programs
-	TRIORESOURCE_WHOLE_SPACES=1 $(PYTEST) -m bounded --timeout 300 \
-		--override-ini faulthandler_timeout=240 $(PYTEST_ARGS)
-	$(PYTEST) --cov --cov-report= $(PYTEST_ARGS)
+	TRIORESOURCE_WHOLE_SPACES=1 $(PYTEST) -m bounded $(PATIENTLY) $(PYTEST_ARGS)
+	$(PYTEST) --cov --cov-report= $(PATIENTLY) $(PYTEST_ARGS)
 	$(BIN)/coverage report
 	@for part in $(COVERED); do \
 		echo "trioresource/$$part must be covered to $(COVERAGE_MIN) %:"; \
