@@ -116,6 +116,7 @@ async def get(path: str, answer: str) -> str:
     return await probe_http(HttpRequest(url=url, status="200", body=answer))
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("web_stack")
 async def test_redis_and_nginx_stack() -> None:
     config = load_cluster_file("examples/redis_nginx.toml")
@@ -152,6 +153,7 @@ def epochs(cluster: Cluster) -> dict[str, int]:
     return {name: resource.epoch for name, resource in cluster.resources.items()}
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("web_stack")
 async def test_redis_and_nginx_stack_on_the_command_line() -> None:
     pytest.importorskip("trioresource._cli.main")

@@ -59,6 +59,7 @@ async def test_command_as_one_string(process: Host) -> None:
     await resource.wait_state(ONLINE)
 
 
+@pytest.mark.alone
 async def test_exit_is_noticed_at_once_and_told_in_full(process: Host) -> None:
     resource = await process(["sh", "-c", "echo up; sleep 1000; echo never"], ready={"log": "up"})
     await resource.online()
@@ -266,6 +267,7 @@ async def test_mistakes_in_properties(
     assert message in str(caught.value)
 
 
+@pytest.mark.alone
 async def test_from_kill_to_online_again(
     process: Host, require_program: Any, free_port: int
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.spaces import SEEDS
 from trioresource.testing import explore
 
 from .known_bugs import KNOWN_BUGS, PRIMITIVES
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from .known_bugs import KnownBug, Scenario
 
 EVERY = pytest.mark.parametrize("known", KNOWN_BUGS, ids=lambda known: known.name)
-SEEDS = 30
 BOUNDED = {"deep": "exhaustive:1"}
 """Those with too many schedules to run all of them; of all others, every schedule runs."""
 
@@ -25,6 +25,7 @@ def test_there_are_enough() -> None:
     assert len(KNOWN_BUGS) >= 12
 
 
+@pytest.mark.bounded
 @EVERY
 def test_auto_finds_the_bug_with_every_seed(known: KnownBug) -> None:
     needed = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import attrs
 import trio
 
+from tests.spaces import PREEMPTIONS
 from trioresource import (
     Deadlines,
     FailureReport,
@@ -47,13 +48,15 @@ _THOROUGH: Final = 20
 class Race:
     """A strategy: every schedule of what happens in ``with race.run():``.
 
+    ``tests.spaces`` bounds the preemptions.
+
     Args:
         bound: how many preemptions at most; ``None`` for any number.
     """
 
     name = "every schedule of the race"
 
-    def __init__(self, bound: int | None = None) -> None:
+    def __init__(self, bound: int | None = PREEMPTIONS) -> None:
         self._every = Exhaustive(bound)
         self._on = False
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 RS = ResourceState
+pytestmark = pytest.mark.bounded
 
 
 def test_two_onlines_are_one_attempt() -> None:
