@@ -234,7 +234,7 @@ def open_any_cluster(hosting: str) -> AbstractAsyncContextManager[Cluster]:
         return open_cluster(history=100_000, random=generator)
     delays = random.Random(2)
 
-    async def delay() -> None:
+    async def delay(way: str) -> None:
         await trio.sleep(delays.choice((0.0, delays.uniform(0, LONGEST_DELAY[hosting]))))
 
     return ungrouped(

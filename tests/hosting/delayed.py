@@ -32,12 +32,44 @@ if TYPE_CHECKING:
     from trioresource._cluster.hosting import OpenMonitor
     from trioresource._handler import HandlerFactory
 
+    Delay = Callable[[str], Awaitable[object]]
+
+
+@final
+class Traffic:
+    """Lets a test hold up commands to resources and reports to the cluster, each by name."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, None] = {}
+        self._changed = trio.Event()
+
+    def hold(self, *ways: str) -> None:
+        """Let nothing pass any more.
+
+        Args:
+            ways: ``"reports"``, or the names of resources whose commands are held.
+        """
+        self._held.update(dict.fromkeys(ways))
+
+    def let_go(self, *ways: str) -> None:
+        """Let everything pass again."""
+        for way in ways:
+            del self._held[way]
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def delay(self, way: str) -> None:
+        """Wait until something may pass."""
+        await trio.lowlevel.checkpoint()
+        while way in self._held:
+            await self._changed.wait()
+
 
 @final
 class DelayedResource:
     """A resource whose commands arrive late."""
 
-    def __init__(self, hosted: HostedResource, delay: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, hosted: HostedResource, delay: Delay) -> None:
         self._hosted: Final = hosted
         self._delay = delay
         self._send, self._receive = trio.open_memory_channel["Callable[[], object]"](inf)
@@ -46,7 +78,7 @@ class DelayedResource:
         """Deliver commands in their order, each after its delay, until there are no more."""
         with self._receive:
             async for command in self._receive:
-                await self._delay()
+                await self._delay(self.name)
                 command()
 
     def end(self) -> None:
@@ -133,7 +165,7 @@ class DelayedMonitor:
         self,
         monitor: ResourceMonitor,
         nursery: trio.Nursery,
-        delay: Callable[[], Awaitable[object]],
+        delay: Delay,
     ) -> None:
         self._monitor = monitor
         self._nursery = nursery
@@ -158,11 +190,12 @@ class DelayedMonitor:
         return resource
 
 
-def open_delayed_monitor(delay: Callable[[], Awaitable[object]]) -> OpenMonitor:
+def open_delayed_monitor(delay: Delay) -> OpenMonitor:
     """Open a monitor in this program that answers as if it were far away.
 
     Args:
-        delay: waits as long as the next command or report takes to arrive.
+        delay: waits as long as the next thing takes to arrive. Its argument is ``"reports"``, or
+            the name of the resource to which a command is on its way.
     """
 
     @asynccontextmanager
@@ -190,12 +223,12 @@ def open_delayed_monitor(delay: Callable[[], Awaitable[object]]) -> OpenMonitor:
 async def _carry_reports(
     receive: trio.MemoryReceiveChannel[Report],
     send: trio.MemorySendChannel[Report],
-    delay: Callable[[], Awaitable[object]],
+    delay: Delay,
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
     with trio.CancelScope(shield=True), receive, send:
         task_status.started()
         async for report in receive:
-            await delay()
+            await delay("reports")
             send.send_nowait(report)
