@@ -79,8 +79,14 @@ async def test_the_last_of_several_providers_protects(
     first = await shop.add("first")
     second = await shop.add("second")
     web = await shop.add("web", "[first] or [second]")
+    # Both first, so that it is given both.
+    await shop.cluster.online("first", "second")
+    await second.wait_online()
+    await first.wait_online()
     await web.online()
+    await web.wait_online()
     await first.offline()
+    await first.wait_state(RS.OFFLINE)
     assert web.state is RS.ONLINE
     second.fail("cable")
     await web.wait_state(RS.ONLINE_PENDING)

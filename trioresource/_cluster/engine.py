@@ -106,7 +106,7 @@ class Engine:
         self._publish_group(record.group, trio.current_time())
         if not record.group.members:
             del self.groups[record.group.name]
-        record.wake()
+        record.wake_all()
 
     # --- reports -----------------------------------------------------------------------
 
@@ -130,7 +130,7 @@ class Engine:
             self._set_marks()
             self._at_rest.set()
             for record in self.records.values():
-                record.wake()
+                record.wake_all()
 
     def _handle(self, report: Report | trio.Event) -> None:
         if isinstance(report, trio.Event):
@@ -208,8 +208,11 @@ class Engine:
             records: the resources.
             soft: the soft deadline, in seconds.
         """
-        with trio.CancelScope(deadline=soft_deadline(soft)):
+        if all(record.is_settled for record in records):
             await trio.lowlevel.checkpoint()
+            return
+        # The one that is waited for below is a checkpoint.
+        with trio.CancelScope(deadline=soft_deadline(soft)):  # noqa: ASYNC912
             for record in records:
                 while not record.is_settled and self.is_running:
                     await record.next_change()
@@ -357,12 +360,13 @@ class Engine:
         record = next(iter(self._touched))
         del self._touched[record]
         self._reconsider(record)
-        # All that its neighbours' decisions depend on.
-        standing = (record.is_available, record.is_coming, record.is_in_the_way)
-        if standing != record.standing:
-            record.standing = standing
-            for neighbour in (*record.dependents, *record.providers):
-                self.touch(neighbour)
+        if record.dependents or record.providers:
+            # All that its neighbours' decisions depend on.
+            standing = (record.is_available, record.is_coming, record.is_in_the_way)
+            if standing != record.standing:
+                record.standing = standing
+                for neighbour in (*record.dependents, *record.providers):
+                    self.touch(neighbour)
         self._publish(record)
         record.wake()
 
@@ -413,7 +417,9 @@ class Engine:
 
     def _is_satisfied(self, record: ResourceRecord) -> bool:
         """Whether what it depends on is available: to a running attempt, what it was given."""
-        return record.dependencies.is_satisfied(lambda name: record.gives(self.records[name]))
+        return not record.providers or record.dependencies.is_satisfied(
+            lambda name: record.gives(self.records[name])
+        )
 
     def _is_blocked(self, record: ResourceRecord) -> bool:
         """Whether a dependent that cannot be without this resource is still running."""

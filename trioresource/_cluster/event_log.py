@@ -65,11 +65,18 @@ class Subscription(trio.abc.ReceiveChannel[ClusterEvent | Missed], metaclass=NoP
             trio.EndOfChannel: the cluster is closed and everything has been received.
             trio.ClosedResourceError: the subscription itself was closed.
         """
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
         buffer = self._buffer
-        while not (buffer.events or buffer.missed or buffer.is_ended or self._is_closed):
+        if self._has_something:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while not self._has_something:
             await buffer.arrival.park()
         return self.receive_nowait()
+
+    @property
+    def _has_something(self) -> bool:
+        buffer = self._buffer
+        return bool(buffer.events or buffer.missed or buffer.is_ended or self._is_closed)
 
     def receive_nowait(self) -> ClusterEvent | Missed:
         """Take the next event, if there is one.

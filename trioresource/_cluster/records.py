@@ -443,8 +443,12 @@ class ResourceRecord:
             self._watched.set(state)
 
     def wake(self) -> None:
-        """Wake the tasks that wait for an outcome; they look for themselves."""
-        if self._changes is not None:
+        """Wake the tasks that wait for an outcome, if there may be one; they look for themselves.
+
+        While an attempt is on its way up or down there is none, and to wake a task in vain costs
+        as much as a step of the attempt.
+        """
+        if self._changes is not None and not (self.is_in_the_way and not self.is_settled):
             self._changes.unpark_all()
 
     async def wait_state(self, *states: ResourceState, held_for: float) -> ResourceState:
@@ -453,8 +457,13 @@ class ResourceRecord:
             self._watched = Watched(self.state)
         return await self._watched.wait(*states, held_for=held_for)
 
+    def wake_all(self) -> None:
+        """Wake the tasks that wait for an outcome: there will be none."""
+        if self._changes is not None:
+            self._changes.unpark_all()
+
     async def next_change(self) -> None:
-        """Wait until the engine has reconsidered it again."""
+        """Wait until the engine has reconsidered it again, and it may have settled or ended."""
         if self._changes is None:
             self._changes = trio.lowlevel.ParkingLot()
         await self._changes.park()

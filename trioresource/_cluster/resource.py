@@ -191,9 +191,8 @@ class Resource(metaclass=NoPublicConstructor):
         if is_task_of(record.hosted.instance):
             # It cannot be joined with itself.
             return
-        await trio.lowlevel.cancel_shielded_checkpoint()
         # The bound is that of the terminate timers: a stuck attempt is reported.
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True):  # noqa: ASYNC912
             while engine.is_running and not (record.is_current and not record.is_in_the_way):
                 await record.next_change()
         await trio.lowlevel.checkpoint_if_cancelled()

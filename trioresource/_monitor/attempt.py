@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def _refuse_to_abort(_: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED
+
+
 class Phase(enum.Enum):
     """How far an attempt is."""
 
@@ -194,9 +198,9 @@ class Attempt(OnlineScope):
     __slots__ = (
         "_cancel_scope",
         "_contexts",
-        "_ended",
         "_epoch",
         "_is_parked",
+        "_joiners",
         "_messages",
         "_was_given_grace",
         "answers",
@@ -247,7 +251,7 @@ class Attempt(OnlineScope):
         self._messages: Messages | None = None
         self._is_parked = False
         self._was_given_grace = False
-        self._ended: trio.Event | None = None
+        self._joiners: list[trio.lowlevel.Task] = []
 
     @property
     def running(self) -> RunningResource:
@@ -402,19 +406,20 @@ class Attempt(OnlineScope):
         else:
             self.owner.attempt_stuck(self)
 
-    async def wait_ended(self) -> None:
-        """Wait until no task and no context of the attempt is left."""
-        if self.phase is Phase.ENDED:
-            return
-        if self._ended is None:
-            self._ended = trio.Event()
-        await self._ended.wait()
+    async def join(self) -> None:
+        """Wait until nothing of the attempt is left, or until it is found to be stuck.
+
+        Cancellation does not end the wait. The terminate timers bound it.
+        """
+        if self.phase is not Phase.ENDED:
+            self._joiners.append(trio.lowlevel.current_task())
+            await trio.lowlevel.wait_task_rescheduled(_refuse_to_abort)
 
     def wake_joiners(self) -> None:
-        """Wake the tasks that wait for the end though it has not come: it is stuck."""
-        waited_for, self._ended = self._ended, None
-        if waited_for is not None:
-            waited_for.set()
+        """Wake the tasks that wait for the end: it has come, or the attempt is stuck."""
+        joiners, self._joiners = self._joiners, []
+        for task in joiners:
+            trio.lowlevel.reschedule(task)
 
     def is_current_task_within(self) -> bool:
         """Whether the caller is a task of this attempt, so that it cannot join it."""
@@ -461,8 +466,7 @@ class Attempt(OnlineScope):
             if self._messages is not None:
                 self._messages.close()
             owner.attempt_ended(self)
-            if self._ended is not None:
-                self._ended.set()
+            self.wake_joiners()
 
     async def _live(self) -> None:
         self._cancel_scope = trio.CancelScope()

@@ -366,10 +366,8 @@ class HostedResource(metaclass=NoPublicConstructor):
             return
         if attempt.is_current_task_within():
             return
-        # The bound is that of the terminate timers: they wake the joiners of a stuck attempt.
-        with trio.CancelScope(shield=True):  # noqa: ASYNC912
-            while not (attempt.phase is Phase.ENDED or self.stuck):
-                await attempt.wait_ended()
+        if attempt.phase is not Phase.ENDED and not self.stuck:
+            await attempt.join()
         await trio.lowlevel.checkpoint_if_cancelled()
         if attempt.phase is not Phase.ENDED:
             raise self._describe_stuck()
