@@ -10,24 +10,38 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	2>/dev/null && echo "$$python" && break; done)
 
 DEMO = $(BIN)/trioresource run examples/quickstart.toml --plain --for 8
+
+# A worker for each core; one that has nothing left to do takes tests from another.
+PYTEST = $(BIN)/python -m pytest --numprocesses logical --dist worksteal
 PYTEST_ARGS ?=
+# For whole spaces and under coverage: more than a test otherwise may take, on a machine that is busy.
+PATIENTLY = --timeout 300 --override-ini faulthandler_timeout=240
+
+# The variable silences an advertisement for another tool.
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
 # The floors that carry the guarantees, and the least coverage (with branches) of each, in percent.
 COVERED = _model _monitor _cluster
 COVERAGE_MIN = 95
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test test-full check bench docs hooks clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(VENV)/.installed-cli ## run the example cluster for 8 seconds
 	$(DEMO)
 
-test: $(VENV)/.installed-dev ## run the tests and check the coverage
+test: $(VENV)/.installed-dev ## run the tests, the largest spaces of schedules bounded
 	@scripts/install-test-programs
-	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+# Whole spaces run without coverage: it would take three times as long, and count the same lines.
+test-full: $(VENV)/.installed-dev ## run the whole spaces, then all tests, and check the coverage
+	@scripts/install-test-programs
+	TRIORESOURCE_WHOLE_SPACES=1 $(PYTEST) -m bounded $(PATIENTLY) $(PYTEST_ARGS)
+	$(PYTEST) --cov --cov-report= $(PATIENTLY) $(PYTEST_ARGS)
 	$(BIN)/coverage report
 	@for part in $(COVERED); do \
 		echo "trioresource/$$part must be covered to $(COVERAGE_MIN) %:"; \
@@ -37,7 +51,7 @@ test: $(VENV)/.installed-dev ## run the tests and check the coverage
 
 # pyright takes the first Python of the PATH; --verifytypes knows no other way.
 check: export PATH := $(CURDIR)/$(BIN):$(PATH)
-check: $(VENV)/.installed-dev ## lint, types, import rules
+check: $(VENV)/.installed-dev ## lint, types, import rules, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/flake8 .
@@ -45,12 +59,17 @@ check: $(VENV)/.installed-dev ## lint, types, import rules
 	$(BIN)/pyright
 	$(BIN)/pyright --verifytypes trioresource --ignoreexternal
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/check-private-attributes
+	$(MKDOCS) build --strict --quiet
 
 bench: $(VENV)/.installed-dev ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.installed-docs ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	$(MKDOCS) build --strict
+
+hooks: $(VENV)/.installed-dev ## let git run the quick checks on each commit
+	$(BIN)/pre-commit install
 
 clean: ## remove everything that was made here
 	rm -rf $(VENV) build dist site .coverage .coverage.* \

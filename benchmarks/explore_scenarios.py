@@ -41,10 +41,10 @@ async def three_resources() -> None:
     async with open_cluster() as cluster:
         resources = [await cluster.add(f"r{number}", Idle) for number in range(3)]
         async with trio.open_nursery() as nursery:
-            for one in resources:
-                nursery.start_soon(one.online)
-        for one in resources:
-            await one.terminate()
+            for resource in resources:
+                nursery.start_soon(resource.online)
+        for resource in resources:
+            await resource.terminate()
 
 
 async def order_bug() -> None:

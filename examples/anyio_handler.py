@@ -1,6 +1,6 @@
 """A handler written with anyio alone.
 
-Handlers run on Trio, where anyio works as everywhere: no bridge is needed.
+Handlers run on Trio, and so does anyio: nothing else is needed.
 Run it with ``python examples/anyio_handler.py``.
 """
 
@@ -22,7 +22,7 @@ class CounterProperties(Properties):
 
 
 class CounterServer(ResourceHandler[CounterProperties]):
-    """Gives each client the next number; it provides the port where it listens."""
+    """A server that gives each client the next number; the resource provides its port."""
 
     async def online(self, scope: OnlineScope) -> int:
         self.next = self.properties.start

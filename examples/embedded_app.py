@@ -1,7 +1,7 @@
 """A Trio application with a cluster in it: a guest book, kept in an SQLite database.
 
-The server depends on the database. Each request uses the database through ``available()``:
-it is cancelled if the database goes away under it. SIGINT (Ctrl-C) and SIGTERM take
+The server depends on the database. Each request uses the database through ``available()``: if
+the database goes away meanwhile, the request is cancelled. SIGINT (Ctrl-C) and SIGTERM take
 everything down in order: first the server, then the database.
 
 ``python examples/embedded_app.py`` writes three entries and ends by itself.
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """One SQLite connection, used from threads, by one task at a time."""
+    """An SQLite connection that one task at a time uses, in a thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -43,7 +43,7 @@ class Connection:
 
     async def execute(self, statement: str, *values: object) -> list[tuple[object, ...]]:
         async with self._lock:
-            # Not abandoned on cancellation: a statement is finished before the lock is given up.
+            # Do not abandon the thread: the lock must be held until the statement has ended.
             return await trio.to_thread.run_sync(self._execute, statement, values)
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
@@ -53,11 +53,11 @@ class Connection:
 
 class DatabaseProperties(Properties):
     file: str
-    """Where the database is; ``:memory:`` for one that is gone afterwards."""
+    """The path of the database; ``:memory:`` for a database that is never written to disk."""
 
 
 class Database(ResourceHandler[DatabaseProperties]):
-    """An open database; it provides the connection."""
+    """A database; the resource provides the connection."""
 
     async def online(self, scope: OnlineScope) -> Connection:
         connect: Callable[[], sqlite3.Connection] = partial(
@@ -86,7 +86,7 @@ async def serve(database: Resource, port: int, *, task_status: trio.TaskStatus[i
 
 
 async def answer(database: Resource, stream: trio.SocketStream) -> None:
-    # A client that goes away without a farewell is no failure of the server.
+    # A client may break the connection; that is no failure of the server.
     with suppress(trio.BrokenResourceError):
         async for line in stream:
             name = line.decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""A handler: a server that the cluster keeps up, and that says how it is.
+"""A handler: a server that the cluster keeps up and checks.
 
 Run it with ``python examples/handler.py``.
 """
@@ -11,7 +11,7 @@ from trioresource import NoProperties, OnlineScope, ResourceHandler, ResourceSta
 
 
 class EchoServer(ResourceHandler[NoProperties]):
-    """Sends back whatever it receives; it provides the port where it listens."""
+    """A server that sends back what it receives; the resource provides its port."""
 
     async def online(self, scope: OnlineScope) -> int:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -43,7 +43,7 @@ async def main() -> None:
         print(f"{server.name} is {state.value}, attempt {server.epoch}")
         print("it answers", await talk(server.value, b"hello"))
 
-        server.fail("somebody pulled the plug")
+        server.fail("the plug was pulled")
         await server.wait_state(ResourceState.FAILED)
         print(f"{server.name} is {server.state.value}: {server.last_failure}")
 

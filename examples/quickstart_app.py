@@ -1,8 +1,7 @@
 """The application of quickstart.toml: a server on top of two stores, and a saboteur.
 
-All of them talk through Unix sockets in the abstract namespace, whose names hold the id of
-the process that runs the cluster: any number of runs can go on side by side, and no file is
-left behind.
+They talk through Unix sockets in the abstract namespace. The names contain the process id of the
+cluster, so that several clusters can run at once, and no file is left behind.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ async def connect(service: str) -> trio.SocketStream:
 
 
 async def serve_api(*, task_status: trio.TaskStatus[None]) -> None:
-    """Tell each client which process is the database, and which one is the cache."""
+    """Tell each client the process ids of the database and of the cache."""
     with trio.socket.socket(trio.socket.AF_UNIX) as socket:
         await socket.bind(address("api"))
         socket.listen()
@@ -43,14 +42,14 @@ async def serve_api(*, task_status: trio.TaskStatus[None]) -> None:
 
 
 async def answer(client: trio.SocketStream) -> None:
-    # A store or the client may go away at any time; that is no failure of the API.
+    # A store or the client may end at any time; that is no failure of the API.
     with contextlib.suppress(OSError, trio.BrokenResourceError):
         found = b""
         for store in ("database", "cache"):
             async with await connect(store) as stream:
                 found += b"".join([part async for part in stream])
         await client.send_all(found)
-        # Until the client closes the connection, or the API is taken offline.
+        # Wait until the client closes the connection, or the API goes offline.
         await client.receive_some()
 
 
@@ -58,10 +57,10 @@ async def answer(client: trio.SocketStream) -> None:
 
 
 class Saboteur(ResourceHandler[NoProperties]):
-    """Kills the database; online as soon as the API works again."""
+    """Kill the database, and be online as soon as the API works again."""
 
     async def online(self, scope: OnlineScope) -> None:
-        """Kill it without warning, and see as a client of the API what comes of it."""
+        """Kill the database without warning, and watch the API as one of its clients."""
         client, database = await visit()
         async with client:
             scope.report_progress(f"kills process {database}, the database, with SIGKILL")
@@ -79,7 +78,7 @@ class Saboteur(ResourceHandler[NoProperties]):
 
 
 async def visit() -> tuple[trio.SocketStream, int]:
-    """A connection to the API, and the process id of the database, once it answers."""
+    """Wait until the API answers; return the connection and the process id of the database."""
     while True:
         with contextlib.suppress(OSError, trio.BrokenResourceError):
             client = await connect("api")

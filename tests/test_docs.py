@@ -12,10 +12,14 @@ On every page of docs/ and in README.md:
   is a command, the lines below it are what it prints. A line that is only ``…`` stands for
   any lines; how long ``pytest`` took does not matter.
 - ``<!-- not tested: REASON -->`` before a snippet takes it out of all this.
+
+The pages of docs/reference/ are made from docstrings, which are Markdown: what is left of
+another markup would show. They name things as users do, by public paths.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import importlib
@@ -34,8 +38,7 @@ import trio
 import trio.testing
 
 from trioresource import ConfigError
-from trioresource.config._definition import parse_cluster_file
-from trioresource.config._types import describe_type
+from trioresource.config import parse_cluster_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +175,7 @@ def check_toml(snippet: Snippet) -> None:
     message = ""
     try:
         file = snippet.title or snippet.place
-        parse_cluster_file(snippet.code, file=file, resolve=describe_type)
+        parse_cluster_file(snippet.code, file=file, environment={})
     except ConfigError as error:
         message = f"{error}\n"
     compare(snippet, message)
@@ -253,3 +256,42 @@ def test_files_and_tests_that_are_mentioned_exist(page: Path) -> None:
         if not path.exists() or (function and f"def {function}(" not in path.read_text()):
             missing.append(f"{file}::{function}" if function else file)
     assert not missing
+
+
+PACKAGE: Final = ROOT / "trioresource"
+RST: Final = re.compile(
+    r"::$"  # begins a block of code
+    r"|^\s*\.\. \w+::"  # a directive
+    r"|:(?:attr|class|const|data|exc|func|meth|mod|obj|ref):`",  # a reference
+    re.MULTILINE,
+)
+
+
+def test_docstrings_are_markdown() -> None:
+    """Of modules, classes, functions and attributes: every string that is a statement."""
+    left = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+                continue
+            text = str(node.value.value)
+            for found in RST.finditer(text):
+                line = node.lineno + text.count("\n", 0, found.start())
+                left.append(f"{file.relative_to(ROOT)}:{line}: {found[0].strip()}")
+    assert not left, "\n".join(["left of reStructuredText:", *left])
+
+
+REFERENCE: Final = sorted((ROOT / "docs" / "reference").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", REFERENCE, ids=lambda page: page.name)
+def test_the_reference_names_public_paths(page: Path) -> None:
+    named = re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert named
+    assert [name for name in named if "._" in name] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_into_the_reference_are_to_public_paths(page: Path) -> None:
+    linked = re.findall(r"\]\[(trioresource\.[\w.]+)\]", page.read_text(encoding="utf-8"))
+    assert [name for name in linked if "._" in name] == []

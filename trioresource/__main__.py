@@ -1,4 +1,4 @@
-"""``python -m trioresource`` is the command ``trioresource``."""
+"""Run the command ``trioresource`` as ``python -m trioresource``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks for handlers whose resource can not be checked in a moment."""
+"""A check that runs in the background, for handlers whose check takes long."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 @final
 class BackgroundCheck:
-    """A slow check that runs in the background and answers with its last verdict.
+    """Run a slow check in the background, and answer with its last verdict.
 
-    For an ``is_alive`` that would take too long: start ``run`` in the scope, and
+    Use it for an ``is_alive`` that would take too long: start ``run`` in the scope, and
     return ``verdict()`` from ``is_alive``.
 
     Args:
-        check: the check; True is well, False is failed, an exception is "can not tell".
+        check: the check. True means well, False means failed, and an exception means that
+            the check could not be made.
         every: seconds from the end of one check to the start of the next.
         stale_after: seconds after which a verdict no longer counts; by default three
             times ``every``.
@@ -38,7 +39,7 @@ class BackgroundCheck:
         self._at = -float("inf")
 
     async def run(self) -> None:
-        """Check again and again until cancelled."""
+        """Repeat the check until cancelled."""
         while True:
             answer: bool | Exception
             try:
@@ -49,11 +50,11 @@ class BackgroundCheck:
             await trio.sleep(self._every)
 
     def verdict(self) -> bool:
-        """The last answer of the check.
+        """Return the last verdict of the check.
 
         Raises:
-            TimeoutError: there is none yet, or it is too old.
-            Exception: what the check raised.
+            TimeoutError: there is no verdict yet, or it is too old.
+            Exception: the exception that the check raised.
         """
         age = trio.current_time() - self._at
         if self._answer is None or age > self._stale_after:

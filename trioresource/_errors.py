@@ -1,4 +1,4 @@
-"""The errors of trioresource: flat, under one base, each telling whose fault it is."""
+"""The errors of trioresource: flat, under one base, each saying whose fault it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class TrioResourceError(Exception):
 
 
 class InvalidStateError(TrioResourceError):
-    """The caller asked for something that the resource's state does not allow.
+    """The state of the resource does not allow what the caller asked for.
 
     Look at ``resource.state`` first, or wait for the state with
     ``resource.wait_state()``.
@@ -21,31 +21,31 @@ class InvalidStateError(TrioResourceError):
 
 
 class ResourceNotAvailable(TrioResourceError):
-    """The resource is not online, so what it provides can not be used.
+    """The resource is not online, so what it provides cannot be used.
 
-    Nobody's fault: resources come and go. Wait with ``wait_online()`` and try again.
+    No mistake: resources come and go. Wait with ``wait_online()`` and try again.
     """
 
 
 class OnlineFailed(TrioResourceError):
-    """The resource could not come online; the handler or what it manages is at fault.
+    """The resource could not come online; the handler, or what it manages, is at fault.
 
-    ``__cause__`` is the handler's own exception where there was one.
+    ``__cause__`` is the exception that the handler raised, if it raised one.
     """
 
 
 class OfflineFailed(TrioResourceError):
     """The resource did not go offline in good order; the handler is at fault.
 
-    The attempt was terminated and the resource is failed. A failure while going
-    offline is never recovered.
+    The attempt was terminated and the resource has failed. The cluster does not restart
+    a resource that failed while going offline.
     """
 
 
 class ProviderFailed(TrioResourceError):
-    """A resource that this one depends on has failed and is not being recovered.
+    """A resource that this one depends on has failed, and the cluster does not restart it.
 
-    Mend the provider; it is named in the message.
+    The message names the provider. Mend the provider and bring it online again.
     """
 
 
@@ -53,8 +53,8 @@ class PropertyError(TrioResourceError):
     """The caller gave properties that the resource type does not accept.
 
     Attributes:
-        mistakes: one line for each mistake, all of them, in the order of the type's
-            definition.
+        mistakes: one line for each mistake, all of them, in the order in which the type
+            defines its properties.
     """
 
     def __init__(self, message: str, mistakes: Sequence[str] = ()) -> None:
@@ -63,11 +63,11 @@ class PropertyError(TrioResourceError):
 
 
 class DependencyError(TrioResourceError):
-    """The caller gave dependencies that can not be: see the message for which and why."""
+    """The dependencies that the caller gave are invalid; the message lists each mistake."""
 
 
 class ResourceLocked(TrioResourceError):
-    """The resource, or one it depends on, is locked: an operator said hands off.
+    """The resource, or a resource that it depends on, is locked by an operator.
 
     Unlock it first.
     """
@@ -77,10 +77,10 @@ class ResourceStuck(TrioResourceError):
     """An earlier attempt was cancelled and has still not ended; its handler is at fault.
 
     The handler swallows cancellation, blocks in a thread, or shields a wait without
-    a bound. The resource can not come online until the attempt is gone.
+    a bound. The resource cannot come online until the attempt has ended.
 
     Attributes:
-        task_tree: the tasks that are left, with the line each one stands at.
+        task_tree: the tasks that are left, each with the line at which it waits.
     """
 
     def __init__(self, message: str, task_tree: str = "") -> None:
@@ -89,15 +89,7 @@ class ResourceStuck(TrioResourceError):
 
 
 class NodePaused(TrioResourceError):
-    """The node is paused: nothing may come online here until it is resumed."""
-
-
-class NotOwner(TrioResourceError):
-    """Another node owns the group; ask that node, or move the group first."""
-
-
-class StoreUnavailable(TrioResourceError):
-    """The store that keeps the cluster's state did not answer; nothing was changed."""
+    """The node is paused: no resource may come online on it until it is resumed."""
 
 
 class ConfigError(TrioResourceError):
@@ -118,7 +110,7 @@ class UnknownControlCode(TrioResourceError):
 
 
 class UnknownType(TrioResourceError):
-    """The caller named a resource type that there is not, or that can not be used.
+    """The caller named a resource type that does not exist or cannot be used.
 
-    The message says which types there are, or why this one can not be loaded.
+    The message lists the types that exist, or says why this type cannot be loaded.
     """

@@ -1,7 +1,7 @@
-"""The pytest plugin: options, marker and memory for tests that explore schedules.
+"""The pytest plugin: options, a marker and a cache for tests that explore schedules.
 
-It is loaded into every run of pytest where trioresource is installed, so it imports
-nothing of the kit before a test needs it.
+Pytest loads it in every run where trioresource is installed, so it imports nothing of the
+package, and not Trio either, before a test needs them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from inspect import isasyncgenfunction, iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractAsyncContextManager
 
-    from .testing._simulation import SimulatedCluster
+    from .testing import SimulatedCluster
 
-__all__: list[str] = []
-
-_FAILED_BEFORE: Final = "trioresource/schedules"
+_CACHE_KEY: Final = "trioresource/schedules"
 _REMEMBERED: Final = 5
-"""Schedules remembered of one test."""
+"""Failed schedules kept of one test; each of them runs before every search."""
 _EXPLORED: Final = "_trioresource_explored"
 _MARKER: Final = (
     "explored(**options): run an async test in many schedules; the options are those of"
@@ -33,31 +31,35 @@ _MARKER: Final = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options; what they say holds over what a test says."""
+    """Declare the options, which win over what a test says."""
     group = parser.getgroup("trioresource", "schedules of Trio tasks (trioresource)")
     group.addoption(
-        "--schedules", type=int, metavar="N", help="how many schedules an exploration runs at most"
+        "--schedules",
+        type=int,
+        metavar="N",
+        help="how many schedules an exploration runs at most",
     )
     group.addoption(
         "--schedule",
         metavar="TOKEN",
-        help="run this one schedule only, as the report of a failure says it",
+        help="run only this schedule; the report of a failure names the token",
     )
-    group.addoption(
-        "--schedule-seed", type=int, metavar="SEED", help="what schedules are drawn from"
-    )
+    group.addoption("--schedule-seed", type=int, metavar="SEED", help="the seed of the schedules")
     group.addoption(
         "--schedule-strategy",
         metavar="NAME",
-        help="how schedules are chosen: auto, random, pos, pct:DEPTH, urw, exhaustive[:N], fifo",
+        help="what chooses the schedules: auto, random, pos, pct:DEPTH, urw, exhaustive[:N], fifo",
     )
     group.addoption(
-        "--schedule-jobs", type=int, metavar="N", help="how many processes share an exploration"
+        "--schedule-jobs",
+        type=int,
+        metavar="N",
+        help="how many processes share an exploration",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and refuse options that mean nothing."""
+    """Declare the marker, and refuse options that are wrong."""
     config.addinivalue_line("markers", _MARKER)
     for option in ("schedules", "schedule_jobs"):
         number = config.getoption(option)
@@ -82,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Warn of the one thing that a replay depends on and can not set."""
+    """Warn of a random hash seed, on which a replay may depend and which it cannot set."""
     if (
         config.getoption("schedule") is None
         or os.environ.get("PYTHONHASHSEED", "random") != "random"
@@ -95,7 +97,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A marked test becomes one that explores."""
+    """Let a marked test explore schedules."""
     marker = item.get_closest_marker("explored")
     if marker is None or not isinstance(item, pytest.Function):
         return
@@ -112,9 +114,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Refuse fixtures that would be of the first schedule and seen by all others."""
+    """Refuse async fixtures, which would belong to the first schedule and be seen by all."""
     if not isinstance(item, pytest.Function) or not _explores(item.obj):
         return
+    # Private to pytest, which has no public way to tell the fixtures of a test before they are
+    # set up. The hook for their set-up comes too late: one of a module may have been set up by
+    # another test.
     for name, definitions in item._fixtureinfo.name2fixturedefs.items():
         function = definitions[-1].func
         if iscoroutinefunction(function) or isasyncgenfunction(function) or name == "nursery":
@@ -126,19 +131,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             )
 
 
-def _explores(test: Callable[..., Any]) -> bool:
+def _explores(test: object) -> bool:
     inner = getattr(getattr(test, "hypothesis", None), "inner_test", test)
     return hasattr(inner, _EXPLORED)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Tell the explorations of a test what holds, and remember what they find."""
+    """Apply the options to the explorations of a test, and remember what fails in them."""
     if "trioresource.testing" not in sys.modules:
+        # The test cannot explore: whatever it explores with has imported the kit.
         return (yield)
     from .testing._scheduling.overrides import Overrides, overridden
 
-    memory = _Memory(item)
+    failed_schedules = _FailedSchedules(item)
     option = item.config.getoption
     over = Overrides(
         schedules=option("schedules"),
@@ -146,39 +152,39 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         seed=option("schedule_seed"),
         jobs=option("schedule_jobs"),
         token=option("schedule"),
-        failed_before=memory.tokens,
+        failed_before=failed_schedules.tokens,
         command=lambda token: f"pytest {shlex.quote(item.nodeid)} --schedule={token}",
-        explored=memory.explored,
+        explored=failed_schedules.explored,
     )
     with overridden(over):
         try:
             result = yield
         except BaseException:
-            memory.close(failed=True)
+            failed_schedules.close(failed=True)
             raise
-        memory.close(failed=False)
+        failed_schedules.close(failed=False)
         return result
 
 
 @pytest.fixture
 def simulated_cluster() -> Callable[..., AbstractAsyncContextManager[SimulatedCluster]]:
-    """Opens a cluster that is recorded, and whose handlers can be made to go wrong.
+    """Open a cluster that records its events, and whose handlers can be made to go wrong.
 
-    Time is virtual in a test that explores. In one that pytest-trio runs, ask for virtual
-    time by its ``autojump_clock``::
+    In a test that explores, time is virtual. In a test that pytest-trio runs, use its
+    ``autojump_clock`` for virtual time::
 
         async def test_recovery(simulated_cluster, autojump_clock):
             async with simulated_cluster() as simulated:
                 resource = await simulated.add("db", Database)
                 simulated.faults.fail("db", "is_alive")
     """
-    from .testing._simulation import simulated_cluster
+    from .testing import simulated_cluster
 
     return simulated_cluster
 
 
-class _Memory:
-    """What the explorations of one test have found, in this run and before."""
+class _FailedSchedules:
+    """The schedules of one test that failed, in this run of pytest and before."""
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
@@ -188,20 +194,20 @@ class _Memory:
         self._summaries: list[str] = []
 
     def _all(self) -> dict[str, list[str]]:
-        found = self._cache.get(_FAILED_BEFORE, {}) if self._cache is not None else {}
+        found = self._cache.get(_CACHE_KEY, {}) if self._cache is not None else {}
         return found if isinstance(found, dict) else {}
 
     def explored(self, summary: str, token: str | None) -> None:
-        """An exploration has ended."""
+        """Note that an exploration has ended; ``token`` is that of its failure."""
         self._summaries.append(summary)
         if token is not None:
             self._failed.append(token)
 
     def close(self, *, failed: bool) -> None:
-        """The test has ended: what made it fail is remembered, until it passes.
+        """Store the schedules that made the test fail; forget them when the test passes.
 
         Args:
-            failed: whether it failed. A test may also expect an exploration to fail.
+            failed: whether the test failed. A test may expect its exploration to fail.
         """
         if not self._summaries:
             return
@@ -213,4 +219,4 @@ class _Memory:
         if failed and self._failed:
             known[self._item.nodeid] = list(dict.fromkeys(self._failed + before))[:_REMEMBERED]
         if known.get(self._item.nodeid, []) != before:
-            self._cache.set(_FAILED_BEFORE, known)
+            self._cache.set(_CACHE_KEY, known)

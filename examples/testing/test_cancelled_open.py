@@ -1,9 +1,9 @@
-"""A leak: ``open`` is cancelled after it took something, and before it wrote that down.
+"""A leak: ``open`` is cancelled after it took something, and before it noted that.
 
-A client takes a connection from a pool, logs in, and then remembers the connection, so
-that ``close`` can give it back. Cancelled during the login, it remembers nothing, and the
-connection is gone for good. With ``cancel=True``, ``explore`` cancels the body of
-``cancellable()`` at every moment there is.
+A client takes a connection from a pool, logs in, and then notes the connection, so that
+``close`` can give it back. Cancelled during the login, it has noted nothing, and the
+connection is lost. With ``cancel=True``, ``explore`` cancels the body of ``cancellable()`` at
+every possible moment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class BuggyClient:
 
     async def open(self) -> None:
         connection = self.pool.free.pop()
-        await self.log_in()  # <- cancelled here, nobody knows the connection
+        await self.log_in()  # <- cancelled here, the connection is lost
         self.connection = connection
 
     def close(self) -> None:
@@ -37,7 +37,7 @@ class BuggyClient:
             self.pool.free.append(self.connection)
 
 
-class MendedClient(BuggyClient):
+class FixedClient(BuggyClient):
     async def open(self) -> None:
         self.connection = self.pool.free.pop()  # first write it down
         await self.log_in()
@@ -64,5 +64,5 @@ def test_buggy_client_is_found_out() -> None:
 
 
 @explored(strategy="exhaustive", cancel=True)
-async def test_mended_client() -> None:
-    await two_clients(MendedClient)
+async def test_fixed_client() -> None:
+    await two_clients(FixedClient)

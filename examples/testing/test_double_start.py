@@ -1,9 +1,9 @@
-"""A double start: two callers see that nothing runs, and both start it.
+"""A double start: two callers see that nothing runs, and both start the server.
 
-``ensure_running`` asks whether the server runs, and starts it if not. A start takes a
-while, and who asks during that while is told that nothing runs. So there are two servers,
-and one that nobody will ever stop. Fails only if the second caller comes at the wrong
-moment; ``explore`` tries the moments one by one.
+``ensure_running`` looks whether the server runs, and starts it if not. A start takes a while.
+A caller that looks during that while sees that nothing runs. Then there are two servers, one
+of which is never stopped. The test fails only if the second caller comes at the wrong moment;
+``explore`` tries the moments one by one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class BuggyServer:
             self.online = True
 
 
-class MendedServer(BuggyServer):
+class FixedServer(BuggyServer):
     def __init__(self) -> None:
         super().__init__()
         self.lock = trio.Lock()
@@ -62,5 +62,5 @@ def test_buggy_server_is_found_out() -> None:
 
 
 @explored(strategy="exhaustive")
-async def test_mended_server() -> None:
-    await operator_and_poll(MendedServer())
+async def test_fixed_server() -> None:
+    await operator_and_poll(FixedServer())

@@ -1,10 +1,10 @@
 """Workloads from Hypothesis, schedules from the kit: each searches what it is good at.
 
-Callers borrow connections from a pool of two, and give up after a while. Hypothesis makes
-up who comes when and how patient they are; the kit runs every such workload in several
-schedules, with time passing at the worst moment. The buggy pool loses the connection of a
-caller who is cancelled while it is being checked. What is reported is the smallest
-workload, and the simplest schedule in which that one fails.
+Callers borrow connections from a pool of two, and give up after a while. Hypothesis chooses
+when each caller comes and how long it waits. The kit runs every such workload in several
+schedules, in which time also passes at the worst moment. The buggy pool loses a connection if
+its caller is cancelled while the connection is checked. The report shows the smallest
+workload, and the simplest schedule in which it fails.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class BuggyPool:
 
     async def borrow(self) -> None:
         await self.free.acquire()
-        await trio.sleep(1)  # does it work? <- cancelled here, nobody gives it back
+        await trio.sleep(1)  # does it work? <- cancelled here, it is never given back
 
     def give_back(self) -> None:
         self.free.release()
 
 
-class MendedPool(BuggyPool):
+class FixedPool(BuggyPool):
     async def borrow(self) -> None:
         await self.free.acquire()
         try:
@@ -55,8 +55,8 @@ async def serve(pool: BuggyPool, callers: list[tuple[int, int]]) -> None:
 
 
 @explored_workload(CALLERS, schedules=10, timers=True)
-async def test_mended_pool(callers: list[tuple[int, int]]) -> None:
-    await serve(MendedPool(), callers)
+async def test_fixed_pool(callers: list[tuple[int, int]]) -> None:
+    await serve(FixedPool(), callers)
 
 
 def test_buggy_pool_is_found_out() -> None:

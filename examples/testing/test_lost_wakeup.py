@@ -1,10 +1,10 @@
-"""A lost wakeup: somebody sleeps through the bell, and waits for the next one for ever.
+"""A lost wakeup: a reader misses the bell, and waits for the next one for ever.
 
-A queue rings a bell when an item comes, and hangs up a new bell. A reader that finds the
-queue empty goes to wait for the bell. If the item comes between these two, the old bell
-rings while nobody listens, and the reader waits at the new one. In everyday runs the
-reader is quick enough; ``explore`` finds the order in which it is not, and sees that
-nothing can ever happen any more: a deadlock.
+A queue rings a bell when an item comes, and then uses a new bell. A reader that finds the
+queue empty goes to wait for the bell. If the item comes between these two steps, the old bell
+rings while no task waits for it, and the reader waits for the new one. In everyday runs the
+reader is quick enough. ``explore`` finds the order in which it is not, and sees that nothing
+can happen any more: a deadlock.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BuggyQueue:
         return self.items.pop(0)
 
 
-class MendedQueue(BuggyQueue):
+class FixedQueue(BuggyQueue):
     async def get(self) -> str:
         while True:
             bell = self.bell  # first listen, then look
@@ -63,5 +63,5 @@ def test_buggy_queue_is_found_out() -> None:
 
 
 @explored(strategy="exhaustive")
-async def test_mended_queue() -> None:
-    await one_item(MendedQueue())
+async def test_fixed_queue() -> None:
+    await one_item(FixedQueue())

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
 from typing import TYPE_CHECKING, Final
 
@@ -79,7 +80,7 @@ HANDLERS: Final = '''
 
     class BadOpen(ResourceHandler):
         async def open(self):
-            raise RuntimeError("can not be opened")
+            raise RuntimeError("cannot be opened")
 '''
 
 
@@ -113,10 +114,15 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         """Wait for the end, and give the status and what was written to standard error."""
-        rest, errors = self.process.communicate(timeout=30)
-        self.lines += rest.splitlines()
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        # Not by communicate(): it reads behind what until() has read ahead, which would be lost.
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(self.process.stderr.read)
+            self.lines += self.process.stdout.read().splitlines()
+            errors = reading.result()
         assert "Traceback" not in errors, errors
-        return self.process.returncode, errors
+        return self.process.wait(30), errors
 
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from trioresource._cli.main import ExitStatus
+from trioresource._cli.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from .conftest import Call, ClusterFile
@@ -93,6 +93,6 @@ def test_all_mistakes_as_json(call: Call, cluster_file: ClusterFile) -> None:
 def test_a_file_that_is_not_there(call: Call) -> None:
     status, out, _ = call("check", "nowhere.toml")
     assert status == ExitStatus.CLUSTER_FILE
-    assert "nowhere.toml: can not be read: No such file" in out
+    assert "nowhere.toml: cannot be read: No such file" in out
     status, out, _ = call("check", "nowhere.toml", "--json")
     assert [one["line"] for one in json.loads(out)["mistakes"]] == [None]

@@ -46,7 +46,7 @@ SWALLOWS = ("test-handler", "handlers_of_test_handler:Swallows")
 def test_all_passed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*FINE, "--schedules", "5", "--skip", "C18=measured elsewhere"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("C1  passed         An instance that was never online")
+    assert out[0].startswith("C1  passed         A handler that was never online")
     assert "    measured elsewhere" in out
     assert "20 passed, 1 skipped, 1 not applicable in" in out[-1]
 
@@ -73,15 +73,18 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["nowhere:Thing"], "module nowhere can not be imported"),
+        (["nowhere:Thing"], "module nowhere cannot be imported"),
         (["handlers_of_test_handler:Nothing"], "resource handlers in it: Fine, Swallows"),
         ([FINE[1]], "seconds"),
-        ([FINE[1], "--property", "seconds"], "--property 'seconds': not of the form NAME=VALUE"),
-        ([SWALLOWS[1], "--skip", "C1="], "C1 can not be skipped without a reason"),
+        (
+            [FINE[1], "--property", "seconds"],
+            "--property must have the form NAME=VALUE, not 'seconds'",
+        ),
+        ([SWALLOWS[1], "--skip", "C1="], "C1 cannot be skipped without a reason"),
         ([SWALLOWS[1], "--skip", "C77=because"], "no check 'C77'; known: C1, C2"),
         ([SWALLOWS[1], "--check", "C0"], "no check 'C0'; known: C1, C2"),
         ([SWALLOWS[1], "--schedules", "0"], "schedules: 1 at least, not 0"),
-        ([SWALLOWS[1], "--schedule", "tr1-AA"], "a token is of one check"),
+        ([SWALLOWS[1], "--schedule", "tr1-AA"], "a token belongs to one check"),
     ],
 )
 def test_bad_input(arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:

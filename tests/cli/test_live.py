@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .conftest import ClusterFile
 
 # Only the terminal of a session sends it signals when keys are pressed or it is closed.
-# Whoever runs the tests may ignore SIGHUP (nohup), and that is inherited.
+# The tests may run under nohup: the command would inherit that SIGHUP is ignored.
 TAKE_TERMINAL: Final = (
     "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     " signal.signal(signal.SIGHUP, signal.SIG_DFL);"
@@ -56,7 +56,7 @@ class Terminal:
     def read(self) -> bool:
         try:
             data = os.read(self._descriptor, 65536)
-        except OSError:  # Nobody has the other end open any more.
+        except OSError:  # The other end has been closed.
             return False
         self.drawn += data.decode(errors="replace")
         return True

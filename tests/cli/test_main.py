@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trioresource._cli.main import ExitStatus, main
+from trioresource._cli.exit_status import ExitStatus
+from trioresource._cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,17 +61,18 @@ def test_without_a_command_it_helps(capfd: pytest.CaptureFixture[str]) -> None:
     assert "run a cluster file" in capfd.readouterr().out.lower()
 
 
-@pytest.mark.parametrize("missing", ["cyclopts", "rich"])
-def test_it_says_what_to_install(missing: str) -> None:
+@pytest.mark.parametrize(("missing", "command"), [("cyclopts", "types"), ("rich", "run")])
+def test_it_says_what_to_install(missing: str, command: str, cluster_file: ClusterFile) -> None:
+    arguments = [command] if command == "types" else [command, cluster_file("")]
     code = (
         f"import sys; sys.modules[{missing!r}] = None;"
-        " from trioresource._cli.main import main; sys.exit(main(['types']))"
+        f" from trioresource._cli.main import main; sys.exit(main({arguments!r}))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == ExitStatus.NOT_INSTALLED
     assert ran.stdout == ""
     assert ran.stderr.count("\n") == 1
-    assert "pip install 'trioresource[cli]'" in ran.stderr
+    assert f"needs {missing}: pip install 'trioresource[cli]'" in ran.stderr
 
 
 def test_a_reader_that_has_gone(cluster_file: ClusterFile) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from trioresource._cli.exit_status import ExitStatus
 from trioresource._cli.main import main
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ def test_types(site: Path, call: Call) -> None:
     assert lines["sample"].split(maxsplit=1)[1] == "A sample. (from others 3.2)"
     assert "A program in a session of its own. (from trioresource" in lines["process"]
     assert "BROKEN" in lines["broken"]
-    assert "others_absent can not be imported" in lines["broken"]
+    assert "others_absent cannot be imported" in lines["broken"]
     assert lines["broken"].endswith("(from others 3.2)")
-    assert "module others_exit can not be imported: SystemExit: 5" in lines["script"]
+    assert "module others_exit cannot be imported: SystemExit: 5" in lines["script"]
 
 
 def test_types_as_json(site: Path, call: Call) -> None:
@@ -149,3 +150,14 @@ def test_describe_looks_in_the_current_directory(
     out = capfd.readouterr().out
     assert "It has no properties." in out
     assert "looks-alive not polled; is-alive 60 s" in out
+
+
+@pytest.mark.parametrize(
+    ("module", "handlers"),
+    [("trioresource.resources.process", "Process"), ("trioresource.resources.service", "Function")],
+)
+def test_describe_names_the_handlers_of_a_module_that_says_where_to_import_them_from(
+    module: str, handlers: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["describe", f"{module}:Nothing"]) == ExitStatus.USAGE
+    assert f"resource handlers in it: {handlers}" in capfd.readouterr().err

@@ -8,7 +8,7 @@ import re
 import signal
 from typing import TYPE_CHECKING, Any
 
-from trioresource._cli.main import ExitStatus
+from trioresource._cli.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +155,7 @@ def test_what_can_not_be_opened(call: Call, cluster_file: ClusterFile) -> None:
     status, out, _ = call("run", cluster_file(file))
     assert status == ExitStatus.FAILED
     last = out.splitlines()[-1]
-    assert last == "resource 'worse' could not be added: RuntimeError: can not be opened"
+    assert last == "resource 'worse' could not be added: RuntimeError: cannot be opened"
 
 
 def test_a_bad_file_starts_nothing(call: Call, cluster_file: ClusterFile) -> None:
@@ -248,7 +248,7 @@ def test_json_of_progress(start: Start, cluster_file: ClusterFile) -> None:
     assert running.end() == (0, "")
 
 
-def test_the_cluster_goes_on_when_nobody_reads_any_more(
+def test_the_cluster_goes_on_when_its_reader_has_gone(
     start: Start, cluster_file: ClusterFile, tmp_path: Path
 ) -> None:
     """It is there for its resources, not for its output."""
@@ -265,7 +265,7 @@ def test_the_cluster_goes_on_when_nobody_reads_any_more(
     running.process.stdout.close()
     # To open the pipe waits for the process, and a line lets it end: it has failed.
     (tmp_path / "fifo").write_text("go\n")
-    # It is restarted, though nobody can be told.
+    # It is restarted, although nothing reads the output.
     (tmp_path / "fifo").write_text("go\n")
     running.send(signal.SIGINT)
     assert running.process.wait(30) == 0

@@ -80,18 +80,18 @@ def test_not_ready_before_all_has_settled(
 def test_a_manager_that_does_not_listen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", path)
-    with ServiceManager() as nobody:
-        nobody.ready()
-        nobody.status("one")
+    with ServiceManager() as deaf:
+        deaf.ready()
+        deaf.status("one")
         with manager(path) as found:
             # What could not be sent is sent when it is said again.
-            nobody.status("one")
-            nobody.status("one")
-            nobody.status("two")
+            deaf.status("one")
+            deaf.status("one")
+            deaf.status("two")
             assert receive_until(found, "STATUS=two") == ["STATUS=one", "STATUS=two"]
-            # And one whose queue is full holds up nobody.
+            # A service manager whose queue is full holds nothing up.
             for number in range(10_000):
-                nobody.status(str(number))
+                deaf.status(str(number))
     monkeypatch.setenv("NOTIFY_SOCKET", "")
     with ServiceManager() as none:
         none.stopping()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from trioresource._cli.view import View
+from trioresource._handler import ResourceHandler
 from trioresource._model.dependencies import parse_dependencies
 from trioresource._model.events import GroupStateChange, Missed, RecoveryPlanned
-from trioresource._model.policy import FailOver, Restart, StayFailed
+from trioresource._model.policy import Restart, StayFailed
 from trioresource._model.reports import FailureReason, FailureReport, Progress, StateChange
 from trioresource._model.states import GroupState, ResourceState
-from trioresource.config._definition import ClusterConfig, GroupConfig, ResourceConfig
+from trioresource.config import ClusterConfig, GroupConfig, ResourceConfig
 
 OFFLINE = ResourceState.OFFLINE
 ONLINE_PENDING = ResourceState.ONLINE_PENDING
@@ -20,7 +21,10 @@ FAILED = ResourceState.FAILED
 def make(**dependencies: str) -> View:
     resources = {
         name: ResourceConfig(
-            name=name, type="t", depends_on=parse_dependencies(needed or None, owner=name)
+            name=name,
+            type="t",
+            handler=ResourceHandler,
+            depends_on=parse_dependencies(needed or None, owner=name),
         )
         for name, needed in dependencies.items()
     }
@@ -110,7 +114,6 @@ def test_details() -> None:
         (Restart(0.5, 1), "restart in 0.5 s (1 of 3)"),
         (StayFailed(60.0, 4), "stays failed, next try in 60 s"),
         (StayFailed(None, 4), "stays failed"),
-        (FailOver(4), "the group moves to another node"),
     ):
         view.take(RecoveryPlanned("db", 1, decision, 102.0))
         assert view.detail(row) == f"online raised: no; {expected}"

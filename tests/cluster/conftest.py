@@ -8,6 +8,7 @@ import attrs
 import pytest
 import trio
 
+from tests.hosting.delayed import open_delayed_monitor
 from trioresource import (
     Cluster,
     Deadlines,
@@ -25,10 +26,14 @@ from trioresource import (
     open_cluster,
     resource_type,
 )
+from trioresource._cluster.cluster import open_cluster_over
+from trioresource._cluster.event_log import EventLog
 from trioresource._model.states import GroupState, is_legal
+from trioresource._util.nurseries import ungrouped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from trio.testing import MockClock
 
@@ -210,11 +215,40 @@ def check_events(events: Iterable[ClusterEvent]) -> None:
             epochs[event.resource] = event.epoch
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``any_hosted`` over each kind of hosting."""
+    if "hosting" in metafunc.fixturenames:
+        is_any = metafunc.definition.get_closest_marker("any_hosted") is not None
+        kinds = ["local", "delayed", "far"] if is_any else ["local"]
+        metafunc.parametrize("hosting", kinds, ids=kinds if is_any else [""])
+
+
+LONGEST_DELAY: Final = {"delayed": 0.002, "far": 0.05}
+"""Seconds that a command or a report takes at most to arrive."""
+
+
+def open_any_cluster(hosting: str) -> AbstractAsyncContextManager[Cluster]:
+    """A cluster over a monitor in this program, or over one that is far away."""
+    log, generator = EventLog(100_000), random.Random(1)
+    if hosting == "local":
+        return open_cluster(history=100_000, random=generator)
+    delays = random.Random(2)
+
+    async def delay(way: str) -> None:
+        await trio.sleep(delays.choice((0.0, delays.uniform(0, LONGEST_DELAY[hosting]))))
+
+    return ungrouped(
+        open_cluster_over(
+            open_delayed_monitor(delay), log=log, random=generator, shutdown_deadline=1200.0
+        )
+    )
+
+
 @pytest.fixture
-async def shop(autojump_clock: MockClock) -> AsyncGenerator[Shop, None]:
+async def shop(autojump_clock: MockClock, hosting: str) -> AsyncGenerator[Shop, None]:
     """A cluster that a test fills; whatever it told in the end was legal."""
-    async with open_cluster(history=100_000, random=random.Random(1)) as cluster:
+    async with open_any_cluster(hosting) as cluster:
         shop = Shop(cluster)
         yield shop
     check_events(cluster.history())
-    assert all(one.state in (RS.OFFLINE, RS.FAILED) for one in cluster.resources.values())
+    assert all(resource.state in (RS.OFFLINE, RS.FAILED) for resource in cluster.resources.values())

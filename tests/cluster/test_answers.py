@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RS = ResourceState
 
 
+@pytest.mark.any_hosted
 async def test_online_at_once(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     assert (db.state, db.desired, db.epoch) == (RS.OFFLINE, DesiredState.OFFLINE, 0)
@@ -43,6 +44,7 @@ async def test_online_at_once(shop: Shop, autojump_clock: MockClock) -> None:
     assert repr(db) == "<Resource 'db' online epoch=1>"
 
 
+@pytest.mark.any_hosted
 async def test_pending_is_answered_at_the_soft_deadline_exactly(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -56,6 +58,7 @@ async def test_pending_is_answered_at_the_soft_deadline_exactly(
     assert await db.wait_state(RS.OFFLINE, RS.FAILED) is RS.OFFLINE
 
 
+@pytest.mark.any_hosted
 async def test_the_soft_deadline_is_the_resources_own(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -90,6 +93,7 @@ async def test_a_tie_counts_as_settled_for_many(
     assert trio.current_time() == pytest.approx(0.3)
 
 
+@pytest.mark.any_hosted
 async def test_the_cluster_answers_for_those_named(shop: Shop, autojump_clock: MockClock) -> None:
     await shop.add("db", group="data")
     await shop.add("log", group="data", failures=1, restart=NEVER)
@@ -112,10 +116,12 @@ async def test_the_cluster_answers_for_those_named(shop: Shop, autojump_clock: M
     assert repr(cluster.group("data")) == "<Group 'data' failed>"
 
 
+@pytest.mark.any_hosted
 async def test_nothing_to_bring_online(shop: Shop, autojump_clock: MockClock) -> None:
     assert await shop.cluster.online() == {}
 
 
+@pytest.mark.any_hosted
 async def test_online_that_fails(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", failures=1)
     with pytest.raises(OnlineFailed, match="db: online raised: RuntimeError: db does") as caught:
@@ -124,6 +130,7 @@ async def test_online_that_fails(shop: Shop, autojump_clock: MockClock) -> None:
     assert db.state is RS.FAILED
 
 
+@pytest.mark.any_hosted
 async def test_online_whose_provider_fails(shop: Shop, autojump_clock: MockClock) -> None:
     await shop.add("disk", failures=1, restart=NEVER)
     await shop.add("db", "[disk]")
@@ -156,6 +163,7 @@ async def test_online_whose_provider_is_taken_offline(
     assert await web.wait_online() == "web 1"
 
 
+@pytest.mark.any_hosted
 async def test_a_paused_node_refuses(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     await shop.cluster.pause()
@@ -166,6 +174,7 @@ async def test_a_paused_node_refuses(shop: Shop, autojump_clock: MockClock) -> N
     assert db.desired is DesiredState.OFFLINE
 
 
+@pytest.mark.any_hosted
 async def test_online_while_the_node_is_being_drained(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -181,6 +190,7 @@ async def test_online_while_the_node_is_being_drained(
         await shop.cluster.pause(drain=True)
 
 
+@pytest.mark.any_hosted
 async def test_a_locked_provider_refuses(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     web = await shop.add("web", "[db]")
@@ -246,6 +256,7 @@ async def test_cancelling_the_caller_leaves_the_attempt_alone(
     assert shop.calls("db") == ["online", "up", "offline", "down"]
 
 
+@pytest.mark.any_hosted
 async def test_a_cancelled_caller_has_given_the_command_all_the_same(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -274,6 +285,7 @@ async def test_online_follows_a_pending_offline(shop: Shop, autojump_clock: Mock
     ]
 
 
+@pytest.mark.any_hosted
 async def test_offline_ends_a_pending_online(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", online=100)
     outcome: list[str] = []
@@ -293,6 +305,7 @@ async def test_offline_ends_a_pending_online(shop: Shop, autojump_clock: MockClo
     assert shop.failures("db") == []
 
 
+@pytest.mark.any_hosted
 async def test_offline_overtaken_by_online(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", offline=0.1)
     await db.online()
@@ -322,6 +335,7 @@ async def test_terminate_is_at_once(shop: Shop, autojump_clock: MockClock) -> No
     assert db.epoch == 1
 
 
+@pytest.mark.any_hosted
 async def test_terminate_of_a_resource_that_waits_for_its_provider(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -332,6 +346,7 @@ async def test_terminate_of_a_resource_that_waits_for_its_provider(
     assert web.state is RS.OFFLINE
 
 
+@pytest.mark.any_hosted
 async def test_fail_is_refused_where_nothing_runs(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     with pytest.raises(InvalidStateError, match="cannot fail now"):

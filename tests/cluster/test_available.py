@@ -48,6 +48,7 @@ class User:
         self.ended = trio.current_time()
 
 
+@pytest.mark.any_hosted
 async def test_it_has_to_be_online(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", online=1)
     with pytest.raises(ResourceNotAvailable, match="db is offline"):
@@ -62,6 +63,7 @@ async def test_it_has_to_be_online(shop: Shop, autojump_clock: MockClock) -> Non
         assert value == "db 1"
 
 
+@pytest.mark.any_hosted
 async def test_errors_of_the_body_come_out(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     await db.online()
@@ -251,6 +253,7 @@ async def test_a_failure_while_users_have_their_time(shop: Shop, autojump_clock:
     assert (db.state, db.epoch) == (RS.FAILED, 1)
 
 
+@pytest.mark.any_hosted
 async def test_a_drain_deadline_has_to_be_one(shop: Shop, autojump_clock: MockClock) -> None:
     for wrong in (-1.0, float("nan")):
         with pytest.raises(ValueError, match="drain_deadline must be at least 0"):

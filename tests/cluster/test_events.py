@@ -41,6 +41,7 @@ def take_all(subscription: Subscription) -> list[ClusterEvent | Missed]:
             return found
 
 
+@pytest.mark.any_hosted
 async def test_events_come_in_order(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", crash_after=5.0)
     web = await shop.add("web", "[db]")
@@ -89,6 +90,7 @@ async def test_the_history_is_bounded_and_can_be_asked_for_one_resource(
         assert cluster.history("c") == ()
 
 
+@pytest.mark.any_hosted
 async def test_a_slow_subscriber_misses_events_and_is_told_how_many(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -109,6 +111,7 @@ async def test_a_slow_subscriber_misses_events_and_is_told_how_many(
         assert take_all(slow) == [*take_all(fast)[:2], Missed(6)]
 
 
+@pytest.mark.any_hosted
 async def test_what_was_missed_stands_in_its_place(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     with shop.cluster.subscribe(buffer=1) as slow, shop.cluster.subscribe() as fast:
@@ -120,6 +123,7 @@ async def test_what_was_missed_stands_in_its_place(shop: Shop, autojump_clock: M
         assert take_all(slow) == [Missed(len(everything) - 1), later[0], Missed(len(later) - 1)]
 
 
+@pytest.mark.any_hosted
 async def test_a_waiting_subscriber_is_woken(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     found: list[ClusterEvent | Missed] = []
@@ -139,6 +143,7 @@ async def _collect(subscription: Subscription, found: list[ClusterEvent | Missed
         found.append(event)  # noqa: PERF401 - as they come
 
 
+@pytest.mark.any_hosted
 async def test_cancelling_a_subscriber_loses_nothing(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     with shop.cluster.subscribe() as subscription:
@@ -184,6 +189,7 @@ async def test_the_end_comes_after_the_last_event(autojump_clock: MockClock) -> 
             await late.receive()
 
 
+@pytest.mark.any_hosted
 async def test_a_subscription_needs_room(  # noqa: ASYNC124 - its fixtures are async
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -191,6 +197,7 @@ async def test_a_subscription_needs_room(  # noqa: ASYNC124 - its fixtures are a
         shop.cluster.subscribe(buffer=0).__enter__()
 
 
+@pytest.mark.any_hosted
 async def test_progress_is_told(shop: Shop, autojump_clock: MockClock) -> None:
     class Slow(ResourceHandler[Any]):
         async def online(self, scope: OnlineScope) -> None:

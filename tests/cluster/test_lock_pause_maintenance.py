@@ -30,6 +30,7 @@ RS = ResourceState
 # --- lock ------------------------------------------------------------------------------
 
 
+@pytest.mark.any_hosted
 async def test_a_locked_resource_refuses_commands_and_is_still_recovered(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -50,6 +51,7 @@ async def test_a_locked_resource_refuses_commands_and_is_still_recovered(
     assert await db.offline() is RS.OFFLINE
 
 
+@pytest.mark.any_hosted
 async def test_a_command_to_many_is_refused_as_a_whole(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -66,6 +68,7 @@ async def test_a_command_to_many_is_refused_as_a_whole(
 # --- pause and drain -------------------------------------------------------------------
 
 
+@pytest.mark.any_hosted
 async def test_a_paused_node_keeps_what_it_has(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", crash_after=5.0)
     await db.online()
@@ -100,6 +103,7 @@ async def test_a_drained_node_gets_everything_back(shop: Shop, autojump_clock: M
     assert idle.epoch == 0
 
 
+@pytest.mark.any_hosted
 async def test_a_failure_while_draining_is_not_recovered_before_resume(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -159,6 +163,7 @@ async def test_a_healthy_resource_leaves_maintenance_as_it_was(
     assert shop.trace.count(("db", "is_alive")) == 1
 
 
+@pytest.mark.any_hosted
 async def test_what_fails_in_maintenance_is_restarted_at_its_end(
     shop: Shop, autojump_clock: MockClock
 ) -> None:

@@ -48,6 +48,7 @@ async def test_dependents_go_down_first(shop: Shop, autojump_clock: MockClock) -
     assert shop.place("db", "down") < shop.place("disk", "offline")
 
 
+@pytest.mark.any_hosted
 async def test_dependents_come_back_with_their_provider(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -60,6 +61,7 @@ async def test_dependents_come_back_with_their_provider(
     assert await web.wait_online() == "web 2"
 
 
+@pytest.mark.any_hosted
 async def test_a_waiting_resource_is_pending(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", online=5)
     web = await shop.add("web", "[db]")
@@ -70,14 +72,21 @@ async def test_a_waiting_resource_is_pending(shop: Shop, autojump_clock: MockClo
     assert shop.calls("web") == []
 
 
+@pytest.mark.any_hosted
 async def test_the_last_of_several_providers_protects(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
     first = await shop.add("first")
     second = await shop.add("second")
     web = await shop.add("web", "[first] or [second]")
+    # Both first, so that it is given both.
+    await shop.cluster.online("first", "second")
+    await second.wait_online()
+    await first.wait_online()
     await web.online()
+    await web.wait_online()
     await first.offline()
+    await first.wait_state(RS.OFFLINE)
     assert web.state is RS.ONLINE
     second.fail("cable")
     await web.wait_state(RS.ONLINE_PENDING)
@@ -86,6 +95,7 @@ async def test_the_last_of_several_providers_protects(
     assert shop.calls("first") == ["online", "up", "offline", "down"]
 
 
+@pytest.mark.any_hosted
 async def test_one_of_several_providers_is_enough_to_start(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -122,6 +132,7 @@ async def test_a_failed_provider_takes_its_dependents_down_and_brings_them_back(
     assert web.last_failure is None
 
 
+@pytest.mark.any_hosted
 async def test_a_provider_that_stays_failed_keeps_its_dependents_offline(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -138,6 +149,7 @@ async def test_a_provider_that_stays_failed_keeps_its_dependents_offline(
     assert await web.online() is RS.ONLINE  # a command mends the provider, too
 
 
+@pytest.mark.any_hosted
 async def test_nobody_waits_for_a_failed_provider_that_waits_in_vain(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -155,6 +167,7 @@ async def test_nobody_waits_for_a_failed_provider_that_waits_in_vain(
     assert await web.wait_online() == "web 2"
 
 
+@pytest.mark.any_hosted
 async def test_the_state_of_a_group_is_computed(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", online=1)
     web = await shop.add("web", "[db]", restart=NEVER)
@@ -179,6 +192,7 @@ async def test_the_state_of_a_group_is_computed(shop: Shop, autojump_clock: Mock
     assert web.providers == ("db",)
 
 
+@pytest.mark.any_hosted
 async def test_a_group_changes_its_state_with_its_members(
     shop: Shop, autojump_clock: MockClock
 ) -> None:

@@ -41,6 +41,7 @@ async def add_server(cluster: Cluster, **properties: Any) -> tuple[Resource, Ser
     return await cluster.add("web", make, properties=properties, group="shop"), made[0]
 
 
+@pytest.mark.any_hosted
 async def test_dynamic_properties_are_applied_at_once(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -54,6 +55,7 @@ async def test_dynamic_properties_are_applied_at_once(
     assert (web.epoch, web.properties) == (1, ServerProperties(limit=7))
 
 
+@pytest.mark.any_hosted
 async def test_other_properties_are_applied_at_the_next_online(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -74,6 +76,7 @@ async def test_other_properties_are_applied_at_the_next_online(
     assert server.told == [(1, 5)]
 
 
+@pytest.mark.any_hosted
 async def test_mistakes_in_properties_change_nothing(shop: Shop, autojump_clock: MockClock) -> None:
     web, _ = await add_server(shop.cluster)
     await web.online()
@@ -98,6 +101,7 @@ async def test_a_handler_that_chokes_on_new_properties_fails(
     assert web.properties == ServerProperties(size=13)
 
 
+@pytest.mark.any_hosted
 async def test_defaults_of_the_type_stand_below(shop: Shop, autojump_clock: MockClock) -> None:
     class Needy(Properties):
         host: str
@@ -113,6 +117,7 @@ async def test_defaults_of_the_type_stand_below(shop: Shop, autojump_clock: Mock
     assert needy.properties == Needy(host="localhost", size=2)
 
 
+@pytest.mark.any_hosted
 async def test_control_codes(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     assert await db.control("echo", 5) == 5

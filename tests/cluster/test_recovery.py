@@ -55,6 +55,7 @@ async def test_a_failed_resource_is_restarted_after_the_delay(
     assert plans(shop, "db") == [Restart(0.5, 1)]
 
 
+@pytest.mark.any_hosted
 async def test_offline_during_the_delay_cancels_the_restart(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -67,6 +68,7 @@ async def test_offline_during_the_delay_cancels_the_restart(
     assert (db.state, db.epoch) == (RS.OFFLINE, 1)
 
 
+@pytest.mark.any_hosted
 async def test_offline_at_the_very_end_of_the_delay_wins(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -94,6 +96,7 @@ async def test_a_command_during_the_delay_restarts_at_once(
     assert db.epoch == 2  # the restart that was planned does not come as well
 
 
+@pytest.mark.any_hosted
 async def test_a_failure_on_the_way_offline_is_not_recovered(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -121,6 +124,7 @@ async def test_a_dependent_that_fails_on_the_way_down_comes_back_with_its_provid
     assert trio.current_time() == 0.5
 
 
+@pytest.mark.any_hosted
 async def test_no_restart_where_none_is_wanted(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", restart=RestartPolicy(action=RestartAction.NONE))
     await db.online()
@@ -153,6 +157,7 @@ async def test_the_failure_after_the_threshold_escalates_and_is_retried_later(
     assert plans(shop, "db")[4:] == restarts[:2]
 
 
+@pytest.mark.any_hosted
 async def test_failures_that_are_far_apart_do_not_escalate(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -184,6 +189,7 @@ async def test_a_command_renews_the_budget(shop: Shop, autojump_clock: MockClock
     await db.wait_online()
 
 
+@pytest.mark.any_hosted
 async def test_being_stable_clears_the_budget(shop: Shop, autojump_clock: MockClock) -> None:
     policy = RestartPolicy(threshold=1, stable_after=60)
     db = await shop.add("db", restart=policy)
@@ -196,6 +202,7 @@ async def test_being_stable_clears_the_budget(shop: Shop, autojump_clock: MockCl
     assert plans(shop, "db") == [Restart(0.5, 1)] * 3
 
 
+@pytest.mark.any_hosted
 async def test_only_being_online_counts_as_stable(shop: Shop, autojump_clock: MockClock) -> None:
     policy = RestartPolicy(threshold=1, stable_after=60)
     db = await shop.add("db", restart=policy, online=50.0)
@@ -267,6 +274,7 @@ async def test_a_hanging_handler_is_terminated_and_restarted(
     assert shop.calls("db") == ["online", "terminate", "online", "up"]
 
 
+@pytest.mark.any_hosted
 async def test_neighbours_never_notice_a_broken_handler(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -280,6 +288,7 @@ async def test_neighbours_never_notice_a_broken_handler(
     assert shop.states("good") == [RS.ONLINE_PENDING, RS.ONLINE]
 
 
+@pytest.mark.any_hosted
 async def test_statistics_count_attempts(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     await db.online()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 RS = ResourceState
 
 
+@pytest.mark.any_hosted
 async def test_wait_online_waits_until_somebody_asks(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
     values: list[object] = []
@@ -33,6 +34,7 @@ async def test_wait_online_waits_until_somebody_asks(shop: Shop, autojump_clock:
     assert values == ["db 1"]
 
 
+@pytest.mark.any_hosted
 async def test_wait_online_survives_a_failure_in_the_instant_of_success(
     shop: Shop, autojump_clock: MockClock
 ) -> None:
@@ -52,6 +54,7 @@ async def test_wait_online_survives_a_failure_in_the_instant_of_success(
         assert values in ([f"{name} 1"], [f"{name} 2"])
 
 
+@pytest.mark.any_hosted
 async def test_wait_online_ends_with_the_cluster(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db")
 

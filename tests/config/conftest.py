@@ -8,13 +8,14 @@ import pytest
 from pydantic import Field, model_validator
 
 from trioresource._errors import ConfigError, UnknownType
+from trioresource._handler import ResourceHandler, resource_type
 from trioresource._model.policy import Deadlines
 from trioresource._model.properties import (
     NoProperties,
     Properties,
 )
-from trioresource.config._definition import ClusterConfig, TypeDescription, parse_cluster_file
-from trioresource.resources.process import ProcessProperties
+from trioresource.config import ClusterConfig, parse_cluster_file
+from trioresource.resources.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,26 +34,38 @@ class RangeProperties(Properties):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.low > self.high:
-            raise ValueError(f"low ({self.low}) is more than high ({self.high})")
+            raise ValueError(f"low ({self.low}) is more than\nhigh ({self.high})")
         return self
 
 
-TYPES = {
-    "range": TypeDescription(name="range", properties_type=RangeProperties),
-    "plain": TypeDescription(name="plain", properties_type=NoProperties),
-    "process": TypeDescription(name="process", properties_type=ProcessProperties),
-    "disk": TypeDescription(
-        name="disk",
-        properties_type=DiskProperties,
-        deadlines=Deadlines(pending=20, deadlock=40),
-    ),
-    "root-disk": TypeDescription(
-        name="root-disk", properties_type=DiskProperties, property_defaults={"device": "/dev/sda"}
-    ),
+class Range(ResourceHandler[RangeProperties]):
+    pass
+
+
+class Plain(ResourceHandler[NoProperties]):
+    pass
+
+
+@resource_type("disk", deadlines=Deadlines(pending=20, deadlock=40))
+class Disk(ResourceHandler[DiskProperties]):
+    pass
+
+
+@resource_type("root-disk", property_defaults={"device": "/dev/sda"})
+class RootDisk(ResourceHandler[DiskProperties]):
+    pass
+
+
+TYPES: dict[str, type[ResourceHandler[Any]]] = {
+    "range": Range,
+    "plain": Plain,
+    "process": Process,
+    "disk": Disk,
+    "root-disk": RootDisk,
 }
 
 
-def resolve(name: str) -> TypeDescription:
+def resolve(name: str) -> type[ResourceHandler[Any]]:
     if name not in TYPES:
         raise UnknownType(f"no type is called {name!r}")
     return TYPES[name]
@@ -60,7 +73,7 @@ def resolve(name: str) -> TypeDescription:
 
 def parse(text: str, environment: Mapping[str, str] | None = None) -> ClusterConfig:
     return parse_cluster_file(
-        dedent(text).lstrip("\n"), file="c.toml", resolve=resolve, environment=environment
+        dedent(text).lstrip("\n"), file="c.toml", resolve=resolve, environment=environment or {}
     )
 
 

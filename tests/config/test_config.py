@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from textwrap import dedent
+import tomllib
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,22 +13,14 @@ from trioresource._model.dependencies import Dependencies, parse_dependencies
 from trioresource._model.policy import (
     Backoff,
     Deadlines,
-    FailoverPolicy,
     PollIntervals,
     RestartAction,
     RestartPolicy,
 )
-from trioresource._model.properties import Properties
-from trioresource.config import _definition as config_module
-from trioresource.config._definition import (
-    ClusterConfig,
-    GroupConfig,
-    ResourceConfig,
-    TypeDescription,
-    parse_cluster_file,
-)
+from trioresource.config import ClusterConfig, GroupConfig, ResourceConfig, parse_cluster_file
+from trioresource.config._schema import keys_of
 
-from .conftest import parse
+from .conftest import Disk, RootDisk, parse
 
 
 def resource(text: str) -> ResourceConfig:
@@ -53,7 +47,6 @@ def test_everything_there_is() -> None:
 
         [groups.shop]
         description = "customers"
-        failover = { threshold = 1, period = "6 h" }
         autostart = false
 
         [resources.db]
@@ -90,7 +83,6 @@ def test_everything_there_is() -> None:
         "shop": GroupConfig(
             name="shop",
             description="customers",
-            failover=FailoverPolicy(threshold=1, period=21600),
             autostart=False,
         ),
         "default": GroupConfig(name="default"),
@@ -99,6 +91,7 @@ def test_everything_there_is() -> None:
     assert config.resources["db"] == ResourceConfig(
         name="db",
         type="disk",
+        handler=Disk,
         group="shop",
         description="the data",
         depends_on=parse_dependencies("[a] or [b]", owner="db"),
@@ -116,35 +109,50 @@ def test_everything_there_is() -> None:
         ),
         autostart=True,
     )
-    assert config.resources["other"] == ResourceConfig(name="other", type="root-disk")
+    assert config.resources["other"] == ResourceConfig(
+        name="other", type="root-disk", handler=RootDisk
+    )
     assert config.groups["shop"].line == 6
     assert config.groups["default"].line is None
-    assert config.resources["db"].line == 11
+    assert config.resources["db"].line == 10
 
 
-class CommandProperties(Properties):
-    command: list[str]
-    environment: dict[str, str]
+def keys_in(table: dict[str, Any], path: tuple[str | int, ...] = ()) -> dict[str, list[str]]:
+    """The keys that a document has in each of the tables that the file format knows."""
+    found: dict[str, list[str]] = {}
+    for key, value in table.items():
+        by_name = path in [("groups",), ("resources",)]
+        if not by_name:
+            found.setdefault(".".join(map(str, path)), []).append(key)
+        if isinstance(value, dict) and key != "properties":
+            for place, keys in keys_in(value, (*path, "NAME" if by_name else key)).items():
+                found[place] = [*dict.fromkeys([*found.get(place, []), *keys])]
+    return found
 
 
-def test_the_example_of_the_documentation() -> None:
-    documentation = config_module.__doc__
-    assert documentation is not None
-    _, _, rest = documentation.partition("::\n")
-    example, _, _ = rest.partition("\nDurations")
-    for name in ("disk", "mirror"):
-        example += f'\n    [resources.{name}]\n    type = "process"\n    group = "shop"\n'
-        example += f"    properties = {{ command = ['{name}'], environment = {{}} }}\n"
-    config = parse_cluster_file(
-        dedent(example),
-        file="c.toml",
-        resolve=lambda name: TypeDescription(name=name, properties_type=CommandProperties),
-        environment={"DB_PASSWORD": "x"},
+def test_the_documentation_has_every_key_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cluster-file.md").read_text()
+    example = (
+        page.partition("## Every key there is")[2].partition("```toml\n")[2].partition("```")[0]
     )
+    config = parse_cluster_file(example)
     db = config.resources["db"]
     assert db.deadlines == Deadlines()
     assert db.restart.backoff == Backoff(jitter=0.1)
-    assert db.properties["environment"] == {"PGPASSWORD": "x"}
+    shown = keys_in(tomllib.loads(example))
+    assert sorted(shown) == [
+        "",
+        "cluster",
+        "groups.NAME",
+        "resources.NAME",
+        "resources.NAME.deadlines",
+        "resources.NAME.poll",
+        "resources.NAME.restart",
+        "resources.NAME.restart.backoff",
+    ]
+    for place, keys in shown.items():
+        path = tuple(place.split(".")) if place else ()
+        assert sorted(keys) == sorted(keys_of(path)), place
 
 
 def test_what_is_left_out_comes_from_the_type_and_the_defaults() -> None:

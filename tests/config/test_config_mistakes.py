@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from trioresource._errors import ConfigError, UnknownType
-from trioresource.config._definition import TypeDescription, parse_cluster_file
+from trioresource.config import parse_cluster_file
 
 from .conftest import mistake, mistakes, places
+
+if TYPE_CHECKING:
+    from trioresource._handler import ResourceHandler
 
 
 def test_ten_mistakes_are_ten_lines_in_the_order_of_the_file() -> None:
@@ -89,17 +94,14 @@ def test_syntax_error_without_a_place() -> None:
             "c.toml:2: [cluster] shutdown_deadline: must be greater than 0 seconds, not nan",
         ),
         (
-            "[groups.a]\nfailover = { treshold = 1 }\n",
-            "c.toml:2: [groups.a] failover.treshold: not known; did you mean 'threshold'?"
-            " known: threshold, period",
+            "[groups.a]\nfailover = { threshold = 1 }\n",
+            "c.toml:2: [groups.a] failover: not supported yet: a cluster has one node, so there is"
+            " none to fail over to; remove this key",
         ),
         (
-            "[groups.a]\nfailover = 1\n",
-            "c.toml:2: [groups.a] failover: must be a table, not 1",
-        ),
-        (
-            "[groups.a.failover]\nthreshold = -1\n",
-            "c.toml:2: [groups.a] failover.threshold: must be a whole number of at least 0, not -1",
+            "[groups.a]\n[groups.a.failover]\nthreshold = 1\n",
+            "c.toml:2: [groups.a] failover: not supported yet: a cluster has one node, so there is"
+            " none to fail over to; remove this key",
         ),
         (
             "[groups.'x y']\ndescription = []\n",
@@ -107,7 +109,7 @@ def test_syntax_error_without_a_place() -> None:
         ),
         (
             "[groups.a]\nresources = {}\n",
-            "c.toml:2: [groups.a] resources: not known; known: description, failover, autostart",
+            "c.toml:2: [groups.a] resources: not known; known: description, autostart",
         ),
         (
             "[groups.a]\nautostart = 1\n",
@@ -158,7 +160,7 @@ def test_mistakes_in_cluster_and_groups(text: str, expected: str) -> None:
         ),
         (
             "poll = { failures = 3, window = 2 }",
-            "poll.window: failures (3) can not be more than window (2)",
+            "poll.window: failures (3) cannot be more than window (2)",
         ),
         (
             "restart = { action = 'restrat' }",
@@ -239,7 +241,7 @@ def test_missing_and_unknown_types() -> None:
 @pytest.mark.parametrize("name", ["", " a", "a ", "a[0]", "a/b", "a\\tb"])
 def test_names(name: str) -> None:
     rule = (
-        " can not be a name; a name is not empty, has no control characters,"
+        " cannot be a name; a name is not empty, has no control characters,"
         " brackets or slashes, and neither begins nor ends with a space"
     )
     shown = repr(name.replace("\\t", "\t"))
@@ -252,7 +254,7 @@ def test_names(name: str) -> None:
 
 
 def test_each_mistake_is_one_line() -> None:
-    def refuse(name: str) -> TypeDescription:
+    def refuse(name: str) -> type[ResourceHandler[Any]]:
         raise UnknownType(f"{name} has a long\nhistory")
 
     with pytest.raises(ConfigError) as caught:
@@ -283,7 +285,7 @@ def test_dependencies_that_can_not_be_read() -> None:
         "c.toml:6: [resources.b] depends_on: item 2 of the list is 5, which is no name",
         "c.toml:9: [resources.c] depends_on: '[a] and', column 8: expected a name in brackets"
         " before the end; allowed is an AND of OR sets, such as ([a] or [b]) and [c]",
-        "c.toml:12: [resources.d] depends_on: d can not depend on itself",
+        "c.toml:12: [resources.d] depends_on: a resource cannot depend on itself",
     ]
 
 
@@ -307,10 +309,62 @@ def test_dependencies_that_can_not_be() -> None:
         depends_on = "nothing"
         """
     ) == [
-        "c.toml:3: [resources.web] depends_on: it depends on 'dbb', which there is not;"
+        "c.toml:3: [resources.web] depends_on: depends on unknown resource 'dbb';"
         " did you mean 'db'?",
-        "c.toml:3: [resources.web] depends_on: it is in the group 'default' and can not depend on"
-        " 'far' in the group 'other'; put both into one group",
+        "c.toml:3: [resources.web] depends_on: depends on 'far', which is in group 'other'; this"
+        " resource is in group 'default', and dependencies cannot cross groups: put both into one"
+        " group",
         "c.toml:6: [resources.db] depends_on: the dependencies are circular: db -> db: x -> db",
-        "c.toml:15: [resources.'db: y'] depends_on: it depends on 'nothing', which there is not",
+        "c.toml:15: [resources.'db: y'] depends_on: depends on unknown resource 'nothing'",
+    ]
+
+
+def test_one_mistake_in_a_value_does_not_hide_another() -> None:
+    """Not in the same value, and not in what other resources make of it."""
+    assert mistakes(
+        """
+        [resources.a]
+        type = "none such"
+        group = 5
+        depends_on = "[a] or [b]"
+        [resources.c]
+        type = "plain"
+        autostart = "yes"
+        depends_on = "a"
+        deadlines = { soft = 0, pending = "x" }
+        """
+    ) == [
+        "c.toml:2: [resources.a] type: no type is called 'none such'",
+        "c.toml:3: [resources.a] group: must be a string, not 5",
+        "c.toml:4: [resources.a] depends_on: a resource cannot depend on itself",
+        "c.toml:4: [resources.a] depends_on: depends on unknown resource 'b'",
+        "c.toml:7: [resources.c] autostart: must be true or false, not 'yes'",
+        "c.toml:9: [resources.c] deadlines.soft: must be greater than 0, not 0",
+        "c.toml:9: [resources.c] deadlines.pending: 'x' is not a duration; write a number of"
+        ' seconds, or a number with ms, s, min or h, such as "500 ms" or "15 min"',
+    ]
+
+
+def test_names_that_pydantic_uses_itself() -> None:
+    assert mistakes(
+        """
+        [resources."[key]"]
+        type = "plain"
+        [resources.a]
+        type = "plain"
+        "[key]" = 1
+        model_config = 2
+        [groups]
+        "[key]" = 3
+        """
+    ) == [
+        "c.toml:1: [resources.'[key]']: '[key]' cannot be a name; a name is not empty, has no"
+        " control characters, brackets or slashes, and neither begins nor ends with a space",
+        "c.toml:5: [resources.a] '[key]': not known; known: type, group, description, depends_on,"
+        " properties, deadlines, poll, restart, autostart",
+        "c.toml:6: [resources.a] model_config: not known; known: type, group, description,"
+        " depends_on, properties, deadlines, poll, restart, autostart",
+        "c.toml:8: [groups.'[key]']: '[key]' cannot be a name; a name is not empty, has no"
+        " control characters, brackets or slashes, and neither begins nor ends with a space",
+        "c.toml:8: [groups] '[key]': must be a table, not 3",
     ]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .conftest import mistake, mistakes, places
+import pytest
+
+from trioresource._errors import ConfigError
+
+from .conftest import mistake, mistakes, parse, places
 
 
 def test_variables_that_are_not_set() -> None:
@@ -87,6 +91,16 @@ def test_values_from_the_environment_are_not_shown() -> None:
     assert only.startswith("c.toml:5: [resources.a.properties] size: ")
     assert "'$SECRET' is not accepted" in only
     assert "hunter2" not in only
+
+
+def test_the_error_does_not_lead_to_values() -> None:
+    """Pydantic's error holds them, also those of secrets: it must not be the context of ours."""
+    text = '[resources.a]\ntype = "disk"\n[resources.a.properties]\ndevice = { from_env = "S" }\n'
+    with pytest.raises(ConfigError) as caught:
+        parse(f"{text}size = true\nnone = 1\n", {"S": "hunter2"})
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+    assert "hunter2" not in repr(caught.value)
 
 
 def test_all_properties_can_not_come_from_one_variable() -> None:

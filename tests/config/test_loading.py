@@ -10,12 +10,12 @@ import trio
 
 from trioresource import DesiredState, ResourceHandler, ResourceState, open_cluster
 from trioresource._model.properties import NoProperties
-from trioresource.config._loading import load, load_cluster_file
+from trioresource.config import add_resources, load_cluster_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trioresource.config._definition import ClusterConfig
+    from trioresource.config import ClusterConfig
 
 opened: list[str] = []
 closed: list[str] = []
@@ -82,7 +82,7 @@ async def test_autostart_and_its_providers_are_brought_online(
     config = read(tmp_path, FILE)
     async with open_cluster() as cluster:
         before = trio.current_time()
-        wanted = await load(cluster, config)
+        wanted = await add_resources(cluster, config)
         assert trio.current_time() == before  # Nobody has waited.
         assert opened == ["db", "cache", "web", "spare"]
         assert [one.name for one in wanted] == ["cache", "web"]
@@ -102,7 +102,7 @@ async def test_autostart_and_its_providers_are_brought_online(
 async def test_nothing_is_brought_online_without_autostart(tmp_path: Path) -> None:
     config = read(tmp_path, '[resources.a]\ntype = "Slow"\nautostart = false\n')
     async with open_cluster() as cluster:
-        assert await load(cluster, config) == ()
+        assert await add_resources(cluster, config) == ()
         assert cluster.resource("a").desired is DesiredState.OFFLINE
 
 
@@ -111,7 +111,7 @@ async def test_all_or_nothing(tmp_path: Path) -> None:
     config = read(tmp_path, file)
     async with open_cluster() as cluster:
         with pytest.raises(LookupError, match="no key") as caught:
-            await load(cluster, config)
+            await add_resources(cluster, config)
         assert caught.value.__notes__ == ["resource 'broken' could not be added"]
         assert cluster.resources == {}
     assert closed[-3:] == ["web", "cache", "db"]

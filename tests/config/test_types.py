@@ -13,7 +13,7 @@ from trioresource._errors import ConfigError, UnknownType
 from trioresource._handler import ResourceHandler, resource_type
 from trioresource._model.policy import Deadlines
 from trioresource._model.properties import NoProperties, Properties
-from trioresource.config._types import describe_type, find_type, known_types, load_cluster_file
+from trioresource.config import find_type, known_types, load_cluster_file, parse_cluster_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,17 +127,17 @@ def test_unknown_names() -> None:
     [
         (
             "registry_absent:Good",
-            "registry_absent:Good: module registry_absent can not be imported:"
+            "registry_absent:Good: module registry_absent cannot be imported:"
             " ModuleNotFoundError: No module named 'registry_absent'",
         ),
         (
             "absent",
-            "absent (registry_absent:Good): module registry_absent can not be imported:"
+            "absent (registry_absent:Good): module registry_absent cannot be imported:"
             " ModuleNotFoundError: No module named 'registry_absent'",
         ),
         (
             "broken",
-            "broken (registry_broken:Good): module registry_broken can not be imported:"
+            "broken (registry_broken:Good): module registry_broken cannot be imported:"
             " ZeroDivisionError: division by zero",
         ),
         ("crooked", "crooked (no colon here): not of the form package.module:Class"),
@@ -175,15 +175,29 @@ def test_interrupts_go_through_the_import_of_a_module(installed: Path) -> None:
         find_type("registry_interrupts:Good")
 
 
-def test_description_of_a_type() -> None:
-    name = f"{__name__}:Demo"
+def test_a_resource_has_the_class_that_its_type_stands_for() -> None:
     sys.modules.setdefault(__name__, sys.modules[Demo.__module__])
-    described = describe_type(name)
-    assert described.name == name
-    assert described.properties_type is DemoProperties
-    assert described.property_defaults == {"port": 80}
-    assert described.deadlines == Deadlines(pending=7)
-    assert describe_type("registry_sample:Good").properties_type is NoProperties
+    config = parse_cluster_file(
+        f"""
+        [resources.demo]
+        type = "{__name__}:Demo"
+        deadlines = {{ soft = 1 }}
+        [resources.good]
+        type = "zebra"
+        """
+    )
+    demo, good = config.resources.values()
+    assert (demo.handler, demo.type) == (Demo, f"{__name__}:Demo")
+    # The port that the type sets is enough, though the properties require one.
+    assert demo.properties == {}
+    assert demo.deadlines == Deadlines(soft=1, pending=7)
+    assert (good.handler, good.type) == (find_type("registry_sample:Good"), "zebra")
+    assert good.handler.properties_type is NoProperties
+
+
+def test_types_can_be_found_in_another_way() -> None:
+    config = parse_cluster_file('resources.a.type = "mine"', resolve={"mine": Demo}.__getitem__)
+    assert config.resources["a"].handler is Demo
 
 
 def write(path: Path, text: str | bytes) -> Path:
@@ -228,9 +242,9 @@ def test_mistakes_name_the_file_as_it_was_given(tmp_path: Path) -> None:
 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:
     assert load_mistakes(tmp_path / "none.toml") == [
-        "FILE: can not be read: No such file or directory"
+        "FILE: cannot be read: No such file or directory"
     ]
-    assert load_mistakes(tmp_path) == ["FILE: can not be read: Is a directory"]
+    assert load_mistakes(tmp_path) == ["FILE: cannot be read: Is a directory"]
     latin = write(tmp_path / "latin.toml", "# one\n# zwölf\n".encode("latin-1"))
     assert load_mistakes(latin) == ["FILE:2: not UTF-8: byte 0xf6; save the file as UTF-8"]
 
@@ -238,5 +252,5 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
 def test_a_module_that_exits_when_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "exits_at_import.py").write_text("raise SystemExit(0)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UnknownType, match="can not be imported: SystemExit: 0"):
+    with pytest.raises(UnknownType, match="cannot be imported: SystemExit: 0"):
         find_type("exits_at_import:Anything")

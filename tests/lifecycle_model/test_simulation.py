@@ -142,9 +142,9 @@ def test_mistakes() -> None:
 
     async def scenario() -> None:
         async with simulated_cluster() as simulated:
-            with pytest.raises(ValueError, match="'start' is no entry point; there are open"):
+            with pytest.raises(ValueError, match="'start' is no entry point; known: open"):
                 simulated.faults.fail("thing", start)
-            with pytest.raises(ValueError, match="looks_alive can not take time"):
+            with pytest.raises(ValueError, match="looks_alive cannot take time"):
                 simulated.faults.slow("thing", "looks_alive", 1)
 
     trio.run(scenario)

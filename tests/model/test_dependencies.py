@@ -84,7 +84,7 @@ _ALLOWED = "; allowed is an AND of OR sets, such as ([a] or [b]) and [c]"
             "column 12: 'and' and 'or' are mixed without parentheses, so it is open which comes"
             " first",
         ),
-        ("([a] and [b]) or [c]", "column 6: 'and' can not stand within parentheses"),
+        ("([a] and [b]) or [c]", "column 6: 'and' cannot stand within parentheses"),
         ("(([a] or [b]) and [c])", "column 2: expected a name in brackets before ("),
     ],
 )
@@ -104,20 +104,20 @@ def test_what_can_not_be_read_is_told_with_its_column(source: str, where: str) -
         ("[a] and [b] and [a]", "each dependency is named once, but a more often"),
         (["a", "b", "b", "a"], "each dependency is named once, but a, b more often"),
         ("[a] and ([a] or [b])", "each dependency is named once, but a more often"),
-        ("web", "web can not depend on itself"),
-        (["a", "web"], "web can not depend on itself"),
-        (Dependencies((("a", "web"),)), "web can not depend on itself"),
+        ("web", "web cannot depend on itself"),
+        (["a", "web"], "web cannot depend on itself"),
+        (Dependencies((("a", "web"),)), "web cannot depend on itself"),
         ({"a"}, "expected a name, an expression or a list of names, not a set"),
         (7, "expected a name, an expression or a list of names, not a int"),
         (["a", 7], "item 2 of the list is 7, which is no name"),
         (
             ["[a]"],
-            "'[a]' can not be the name of a dependency; a name is not empty, has no brackets in"
+            "'[a]' cannot be the name of a dependency; a name is not empty, has no brackets in"
             " it and no space around it",
         ),
         (
             "[ ]",
-            "'' can not be the name of a dependency; a name is not empty, has no brackets in it"
+            "'' cannot be the name of a dependency; a name is not empty, has no brackets in it"
             " and no space around it",
         ),
     ],

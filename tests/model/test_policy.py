@@ -149,7 +149,7 @@ def test_it_does_not_matter_where_a_chain_of_inheritance_begins(
 
 
 def test_more_failures_than_answers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"failures \(3\) can not be more than window \(2\)"):
+    with pytest.raises(ValueError, match=r"failures \(3\) cannot be more than window \(2\)"):
         PollIntervals(failures=3, window=2)
     assert PollIntervals(window=2).failures is None
     assert PollIntervals(failures=3).window is None

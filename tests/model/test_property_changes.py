@@ -42,7 +42,7 @@ def test_all_mistakes_of_changes_at_once() -> None:
     with pytest.raises(PropertyError) as caught:
         check_changes(Database, {"dsn": DSN}, changes, owner="db")
     assert caught.value.mistakes == (
-        "dsn: is required and missing; allowed: AnyUrl",
+        "dsn: is required and missing; allowed: URL",
         "pool_size: 0 is not accepted; allowed: whole number, at least 1, at most 100",
         "node: is read-only; leave it out, the type keeps it itself",
         "nodes: there is no such property; did you mean 'node'?",

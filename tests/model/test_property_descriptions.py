@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import pydantic
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+from typing_extensions import TypeAliasType, TypedDict
 
 from trioresource._model.properties import (
     NO_PROPERTIES,
@@ -29,7 +32,7 @@ def test_a_description_holds_everything() -> None:
     assert describe_properties(Database)[:2] == (
         PropertyDescription(
             name="dsn",
-            type="AnyUrl",
+            type="URL",
             required=True,
             default=None,
             bounds="",
@@ -108,7 +111,7 @@ def test_types_in_words() -> None:
         "pair": ("list of whole number and text", "", "1, x"),
         "tags": ("set of text", "", "a, b"),
         "table": ("table of list of whole number", "", "a = 1, b = empty"),
-        "sequence": ("Sequence of text", "", "empty"),
+        "sequence": ("list of text", "", "empty"),
         "nested": ("whole number or none", "at least 2", "none"),
         "code": ("text", "length at least 2, matching ^x", "xy"),
         "even": ("whole number", "a multiple of 2", "0"),
@@ -119,13 +122,84 @@ def test_types_in_words() -> None:
         "number": ("secret whole number", "", "********"),
         "empty": ("list of secret text", "", "empty"),
         "url": ("text", "", "amqp://me:********@host/x"),
-        "any_list": ("list", "", "empty"),
+        "any_list": ("list of anything", "", "empty"),
         "loop": ("table of children or none", "", "none"),
         "marked": ("whole number or none", "", "none"),
     }
     described = {one.name: one for one in describe_properties(Everything)}
     assert described["even"].doc == "By two."
     assert described["marked"].dynamic
+
+
+Nested = TypeAliasType("Nested", "list[Nested] | int")
+
+
+class Opaque:
+    """A type of which pydantic knows nothing."""
+
+
+class Keys(TypedDict):
+    pattern: str
+
+
+class Unusual(Properties, arbitrary_types_allowed=True):
+    """What JSON has no word for, or another one than people."""
+
+    wait: Annotated[datetime.timedelta, Field(gt=datetime.timedelta(0))] = datetime.timedelta(1)
+    since: Annotated[datetime.date | None, Field(ge=datetime.date(2020, 1, 1))] = None
+    price: Annotated[Decimal, Field(ge=1)] = Decimal(3)
+    url: pydantic.HttpUrl | None = None
+    many: Annotated[list[Annotated[int, Field(ge=2)]], Field(max_length=9)] = Field([3])
+    either: Annotated[int | str, Field(ge=1)] = 1
+    nested: Nested = 1
+    opaque: Opaque | None = None
+    keys: Keys | None = None
+    choice: Literal[True, 1, "x"] | None = 1
+    default: dict[str, Any] = Field({"minimum": 3, "writeOnly": True})
+    converted: Annotated[int, pydantic.PlainValidator(int)] = 1
+    omitted: SkipJsonSchema[str] = "x"
+    checked: int = 1
+    at: Annotated[datetime.datetime, Field(lt=datetime.datetime(2020, 1, 1))]  # noqa: DTZ001
+    only: Literal["x"] = "x"
+
+    @pydantic.field_validator("checked", mode="plain")
+    @classmethod
+    def _check(cls, value: object) -> int:
+        return int(str(value))
+
+
+def test_unusual_types_in_words() -> None:
+    found = {one.name: (one.type, one.bounds, one.secret) for one in describe_properties(Unusual)}
+    assert found == {
+        "wait": ("duration", "more than 0 s", False),
+        "since": ("date or none", "at least 2020-01-01", False),
+        "price": ("number", "at least 1", False),
+        "url": ("URL or none", "scheme http or https", False),
+        "many": ("list of whole number", "at least 2, length at most 9", False),
+        "either": ("whole number or text", "at least 1", False),
+        "nested": ("list of Nested or whole number", "", False),
+        # What cannot be looked into might hold a secret.
+        "opaque": ("Opaque or none", "", True),
+        "keys": ("table of pattern or none", "", False),
+        "choice": ("true or 1 or 'x' or none", "", False),
+        "default": ("table of anything", "", False),
+        "converted": ("whole number", "", False),
+        "omitted": ("text", "", False),
+        "checked": ("whole number", "", False),
+        "at": ("date and time", "less than 2020-01-01 00:00:00", False),
+        "only": ("'x'", "", False),
+    }
+
+
+class Child(Properties):
+    children: list[Child] = Field([])
+    level: Annotated[int, dynamic, WithJsonSchema({"type": "integer"})] = 1
+
+
+def test_properties_that_contain_themselves() -> None:
+    children, level = describe_properties(Child)
+    assert (children.type, children.default) == ("list of table of children, level", "empty")
+    assert level.dynamic
 
 
 def test_values_in_words() -> None:

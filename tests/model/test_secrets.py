@@ -8,7 +8,8 @@ from typing import Annotated, Any, Generic, NamedTuple, NewType, TypeVar, Union
 import pydantic
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, SecretBytes, SecretStr
+from pydantic import Field, PlainValidator, SecretBytes, SecretStr, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypeAliasType, TypedDict
 
 from trioresource._errors import PropertyError
@@ -41,6 +42,14 @@ class Holder(Generic[T]):
     held: T
 
 
+class Converted(pydantic.BaseModel):
+    token: Annotated[SecretStr, PlainValidator(SecretStr)]
+
+
+class Counted(pydantic.BaseModel):
+    count: pydantic.Secret[int]
+
+
 class Secrets(Properties):
     plain: SecretStr
     optional: SecretStr | None = None
@@ -56,7 +65,19 @@ class Secrets(Properties):
     named: Named | None = None
     holder: Holder[SecretStr] | None = None
     bounded: Annotated[SecretStr, Field(max_length=3)] | None = None
+    converted: Annotated[SecretStr, PlainValidator(SecretStr)] | None = None
+    renamed: Annotated[SecretStr, WithJsonSchema({"type": "string"})] | None = None
+    hidden: int | SkipJsonSchema[SecretStr] = 0
+    plain_function: SecretStr | None = None
+    left_out: SkipJsonSchema[SecretStr] | None = None
+    late: Converted | None = None
+    counted: list[Counted] = Field(default_factory=list)
     either: Union[int, SecretStr, None] = None  # noqa: UP007 - both spellings are met
+
+    @pydantic.field_validator("plain_function", mode="plain")
+    @classmethod
+    def _check(cls, value: object) -> SecretStr:
+        return SecretStr(str(value))
 
 
 _SECRET = st.text("abcdefghijklmnopqrstuvwxyz", min_size=12, max_size=20)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RS = ResourceState
+pytestmark = pytest.mark.alone
 LIMIT = 0.1
 
 

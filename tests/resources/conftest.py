@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,11 +33,27 @@ def nothing_left() -> Iterator[None]:
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
+def ports() -> Iterator[int]:
+    """Give ports that other workers of pytest-xdist do not get, over and over.
+
+    They lie below those that the kernel gives to clients, so that no connection takes one
+    between the moment in which it is found to be free and its use.
+    """
+    count = 500
+    first = 20_000 + count * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    for number in itertools.count(os.getpid()):
+        yield first + number % count
+
+
+PORTS: Final = ports()
+
+
 @pytest.fixture
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    for port in PORTS:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("there are always more ports to try")
 
 
 @pytest.fixture

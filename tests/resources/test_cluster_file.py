@@ -11,8 +11,7 @@ from pydantic import field_validator
 from trioresource._errors import ConfigError
 from trioresource._handler import ResourceHandler, resource_type
 from trioresource._model.properties import Properties
-from trioresource.config._definition import parse_cluster_file
-from trioresource.config._types import describe_type
+from trioresource.config import parse_cluster_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +35,7 @@ class Odd(ResourceHandler[OddProperties]):
 
 def mistakes(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        parse_cluster_file(text, file="c.toml", resolve=describe_type)
+        parse_cluster_file(text, file="c.toml")
     return list(caught.value.mistakes)
 
 
@@ -59,7 +58,8 @@ type = "process"
 properties = {{ command = "true", ready = {{ log = "a{{99999999999}}" }} }}
 """
     ) == [
-        f"c.toml:3: [resources.a.properties]: the check of type sample:Odd itself raised {error}",
+        "c.toml:3: [resources.a.properties]: the check of type"
+        f" {__name__}:Odd itself raised {error}",
         "c.toml:7: [resources.b.properties] ready.log: is not a regular expression:"
         " the repetition number is too large",
     ]
@@ -73,5 +73,5 @@ def test_a_service_whose_module_ends_the_program(
     assert mistakes(
         '[resources.a]\ntype = "service"\nproperties = { function = "leaves:f", args = [1] }\n'
     ) == [
-        "c.toml:3: [resources.a.properties] function: leaves:f can not be imported: SystemExit: bye"
+        "c.toml:3: [resources.a.properties] function: leaves:f cannot be imported: SystemExit: bye"
     ]

@@ -21,7 +21,7 @@ ONLINE, FAILED = ResourceState.ONLINE, ResourceState.FAILED
 
 
 async def answer(stream: trio.abc.Stream) -> None:
-    # Whoever only looks has hung up by now.
+    # A probe has hung up by now.
     with contextlib.suppress(trio.BrokenResourceError):
         if await stream.receive_some():
             await stream.send_all(b"HTTP/1.0 200 OK\r\n\r\nall is well")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from trioresource._util import external as external_module
-from trioresource._util.external import external, in_thread, readable, set_gate
+from trioresource._util.external import external, in_thread, readable, set_gate, thread_limiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,7 +55,7 @@ async def test_errors_come_through() -> None:
 
 async def test_threads_have_a_limiter_of_their_own() -> None:
     await in_thread("nothing", int)
-    limiter = external_module._THREADS.get()
+    limiter = thread_limiter()
     assert limiter is not trio.to_thread.current_default_thread_limiter()
     assert limiter.borrowed_tokens == 0
 

@@ -98,7 +98,7 @@ def test_unknown_user_and_group() -> None:
         run(["true"], user="no-such-user")
     with pytest.raises(OnlineFailed, match="there is no group 'no-such-group'"):
         run(["true"], group="no-such-group")
-    with pytest.raises(OnlineFailed, match="user 54321 has no account here: say which group"):
+    with pytest.raises(OnlineFailed, match="user 54321 has no account here, so give a group, too"):
         run(["true"], user=54321)
 
 
@@ -138,9 +138,12 @@ ANOTHER = """
 import os, signal, sys
 from trioresource.resources._process.launch import Launch, start
 from trioresource._errors import OnlineFailed
-# What nohup lets it ignore it would reset by way of Python, which may be closed to others.
-for number in (signal.SIGHUP, signal.SIGINT):
-    signal.signal(number, signal.SIG_DFL)
+# The tests may run in the background or under nohup, which lets this program ignore signals. A
+# command would be started by way of Python then, which another user may be unable to run.
+for number in signal.valid_signals():
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(54322); os.setuid(54321)
 """
@@ -234,6 +237,22 @@ def test_mistakes_where_signals_are_ignored(ignored: None, tmp_path: Path) -> No
         run(["true"], directory="/no/such/one")
     with pytest.raises(OnlineFailed, match="could not be started"):
         run(["true"], environment={"A=B": "c"})
+
+
+def test_python_cannot_be_run_where_signals_are_ignored(
+    ignored: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, rather than that the command cannot be run, or that signals are ignored by it."""
+    python = tmp_path / "python"
+    python.touch()
+    monkeypatch.setattr(sys, "executable", str(python))
+    expected = (
+        r"^command 'true' cannot be started: this program ignores or blocks signals"
+        rf" \((SIG\w+, )*SIGHUP.*\), and user {os.geteuid()} cannot run the Python that would"
+        rf" reset them for the command \({python}: Permission denied\)$"
+    )
+    with pytest.raises(OnlineFailed, match=expected):
+        run(["true"])
 
 
 def test_environment_where_signals_are_ignored(ignored: None, require_program: Any) -> None:

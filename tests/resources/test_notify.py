@@ -62,7 +62,7 @@ async def test_own_session_is_heard_and_descriptors_are_closed(until: Until) -> 
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(notify.run, os.getsid(0), heard.append)
                     with trio.fail_after(5):
-                        # End of file: nobody holds the other end any more.
+                        # End of file: the other end has been closed.
                         await trio.lowlevel.wait_readable(read)
                     await until(lambda: len(heard) == 2)
                     nursery.cancel_scope.cancel()

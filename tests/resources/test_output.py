@@ -79,14 +79,14 @@ async def test_a_full_disk_is_no_reason_to_stop(
     ]
 
 
-async def test_a_fifo_that_nobody_reads_is_refused(tmp_path: Path) -> None:
-    """To open it would block until somebody does."""
+async def test_a_fifo_without_a_reader_is_refused(tmp_path: Path) -> None:
+    """To open it would block until it has a reader."""
     path = tmp_path / "fifo"
     os.mkfifo(path)
     with trio.fail_after(5):
         with pytest.raises(OnlineFailed, match=r"log_file '.*fifo': No such device or address"):
             async with open_output(LOG, size=10, file=str(path)):
-                raise AssertionError("nobody reads it")
+                raise AssertionError("it has no reader")
 
 
 async def test_a_fifo_that_is_read(tmp_path: Path, until: Until) -> None:

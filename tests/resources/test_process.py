@@ -59,6 +59,7 @@ async def test_command_as_one_string(process: Host) -> None:
     await resource.wait_state(ONLINE)
 
 
+@pytest.mark.alone
 async def test_exit_is_noticed_at_once_and_told_in_full(process: Host) -> None:
     resource = await process(["sh", "-c", "echo up; sleep 1000; echo never"], ready={"log": "up"})
     await resource.online()
@@ -174,7 +175,7 @@ while True: signal.pause()
     await until(lambda: resource.value.output()[-1] == "reloaded")
     with pytest.raises(ValueError, match="name of a signal"):
         await resource.control("signal", "NONE")
-    with pytest.raises(ValueError, match="how many lines"):
+    with pytest.raises(ValueError, match="the number of lines must be 1 or more"):
         await resource.control("log", 0)
     with pytest.raises(UnknownControlCode):
         await resource.control("dance")
@@ -239,7 +240,7 @@ def progress(monitor: ResourceMonitor) -> list[str]:
     ("properties", "message"),
     [
         ({"command": []}, "command"),
-        ({"command": "sh 'open"}, "can not be split like a shell command"),
+        ({"command": "sh 'open"}, "cannot be split like a shell command"),
         ({"command": ["a\0b"]}, "null character"),
         ({"command": "a", "directory": "a\0b"}, "directory: must not contain a null character"),
         ({"command": "a", "directory": ""}, "directory: '' is not accepted"),
@@ -266,6 +267,7 @@ async def test_mistakes_in_properties(
     assert message in str(caught.value)
 
 
+@pytest.mark.alone
 async def test_from_kill_to_online_again(
     process: Host, require_program: Any, free_port: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""How a process ends: by whose signals, how soon, and that nobody of it stays."""
+"""How a process ends: by which signals, how soon, and with nothing left of its session."""
 
 from __future__ import annotations
 
@@ -230,14 +230,14 @@ async def test_what_can_not_be_told_to_be_gone_is_stuck(
     resource = await process(["sleep", "1000"], deadlines=Deadlines(terminate=0.2))
     await resource.online()
     with monkeypatch.context() as patch:
-        patch.setattr(children, "_KILL_BOUND", 0.05)
-        patch.setattr(sessions, "_LOOKS", 1)  # too few for any proof
+        patch.setattr(children, "KILL_BOUND", 0.05)
+        patch.setattr(sessions, "MAX_LOOKS", 1)  # too few for any proof
         with pytest.raises(ResourceStuck, match="p does not end") as caught:
             await resource.terminate()
         assert "p#1" in caught.value.task_tree
         with pytest.raises(ResourceStuck):
             await resource.online()
-        assert "started faster than they can be listed" in caplog.text
+        assert "they start faster than they can be listed" in caplog.text
         assert str(resource.last_failure).startswith("clean-up raised: ")
     await until(lambda: not resource.statistics().stuck)
     assert await resource.online() is ONLINE

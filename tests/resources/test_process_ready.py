@@ -223,7 +223,7 @@ async def test_strangers_are_not_listened_to(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
         stranger.sendto(b"READY=1\nSTATUS=trust me", address)
         stranger.setblocking(False)
-        # Read by nobody, it counts as queued.
+        # Nothing reads it, so it counts as queued.
         await until(lambda: _queued(stranger) == 0)
     await trio.testing.wait_all_tasks_blocked()
     assert resource.state is ResourceState.ONLINE_PENDING
@@ -232,7 +232,7 @@ async def test_strangers_are_not_listened_to(
 
 
 def _queued(sender: socket.socket) -> int:
-    """Bytes that a datagram socket has sent and nobody has read yet."""
+    """Bytes that a datagram socket has sent and that have not been read yet."""
     answer = fcntl.ioctl(sender, termios.TIOCOUTQ, b"\0" * 4)
     return int.from_bytes(answer, sys.byteorder)
 

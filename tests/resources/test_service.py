@@ -65,9 +65,9 @@ def test_functions_that_can_be_started() -> None:
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        ("sample.serve", "'sample.serve' is not of the form package.module:function"),
-        ("sample:nothing", "sample:nothing can not be imported: AttributeError"),
-        ("no_such_module:f", "no_such_module:f can not be imported: ModuleNotFoundError"),
+        ("sample.serve", "must have the form package.module:function, not 'sample.serve'"),
+        ("sample:nothing", "sample:nothing cannot be imported: AttributeError"),
+        ("no_such_module:f", "no_such_module:f cannot be imported: ModuleNotFoundError"),
         ("sample:plain", "sample:plain is not an async function"),
         ("sample:pytest", "sample:pytest is not an async function"),
         ("sample:no_status", "sample:no_status(port: 'int') -> 'None' does not take task_status"),
@@ -82,9 +82,9 @@ def test_functions_that_can_not(function: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("import sys; sys.exit(3)", "quits:f can not be imported: SystemExit: 3"),
-        ("raise RuntimeError('no luck')", "quits:f can not be imported: RuntimeError: no luck"),
-        ("f(", "quits:f can not be imported: SyntaxError: '(' was never closed"),
+        ("import sys; sys.exit(3)", "quits:f cannot be imported: SystemExit: 3"),
+        ("raise RuntimeError('no luck')", "quits:f cannot be imported: RuntimeError: no luck"),
+        ("f(", "quits:f cannot be imported: SyntaxError: '(' was never closed"),
     ],
 )
 def test_a_module_that_can_not_be_imported(

@@ -26,7 +26,7 @@ async def opposite_order() -> None:
         nursery.start_soon(take, right, left)
 
 
-def test_a_deadlock_shows_where_everybody_waits() -> None:
+def test_a_deadlock_shows_where_each_task_waits() -> None:
     with pytest.raises(Deadlock) as caught:
         explore(opposite_order)
     notes = "\n".join(caught.value.__notes__)

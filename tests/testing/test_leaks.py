@@ -61,7 +61,7 @@ async def test_a_channel() -> None:
             pass
 
 
-async def test_a_thread_that_trio_keeps_is_nobodys() -> None:
+async def test_a_thread_that_trio_keeps_does_not_count() -> None:
     with no_leaks():
         await trio.to_thread.run_sync(int)
 
@@ -156,7 +156,7 @@ class TestFakeProcess:
 
 @pytest.mark.parametrize("closes", [True, False])
 def test_the_reports_of_a_monitor_are_for_the_reader_to_close(closes: bool) -> None:
-    """They can be read when the monitor has ended, so that the monitor can not close them."""
+    """They can be read when the monitor has ended, so that the monitor cannot close them."""
 
     async def scenario() -> None:
         async with no_leaks():
@@ -164,7 +164,7 @@ def test_the_reports_of_a_monitor_are_for_the_reader_to_close(closes: bool) -> N
                 await monitor.host("r", service(trio.sleep_forever))
             reports = monitor.reports
             with reports if closes else contextlib.nullcontext():
-                assert [type(one) async for one in reports] == [StateChange]
+                assert [type(report) async for report in reports] == [StateChange]
 
     if closes:
         assert explore(scenario, schedules=3).failure is None

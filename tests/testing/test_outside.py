@@ -94,7 +94,7 @@ def test_what_comes_and_nobody_gets_is_closed() -> None:
 
     explore(scenario, strategy="random", schedules=20)
     assert 0 < len(delivered) < len(connections)
-    assert all(one.closed is (one not in delivered) for one in connections)
+    assert all(connection.closed is (connection not in delivered) for connection in connections)
 
 
 def test_another_content_is_not_a_replay() -> None:
@@ -130,7 +130,7 @@ def test_a_wait_that_can_not_be_cancelled_has_its_result_delivered() -> None:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioresource.testing._scheduling.external_waits._LATEST", BOUND)
+    monkeypatch.setattr("trioresource.testing._scheduling.external_waits._GIVE_UP_AFTER", BOUND)
 
 
 @pytest.mark.usefixtures("short")

@@ -113,7 +113,7 @@ def test_what_fails_there_and_passes_here_has_diverged() -> None:
 
 def test_process_that_dies() -> None:
     scenario = partial(in_child, os.getpid(), lambda: os._exit(3))
-    with pytest.raises(RuntimeError, match="without a word, with exit code 3"):
+    with pytest.raises(RuntimeError, match="without a result, with exit code 3"):
         explore(scenario, jobs=2)
 
 

@@ -14,7 +14,7 @@ from trioresource.testing._search.portfolio import make_strategy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trioresource.testing._search.strategies import Strategy
+    from trioresource.testing import Strategy
 
 
 def interleavings(strategy: str, lengths: tuple[int, ...], schedules: int) -> Counter[str]:
@@ -130,8 +130,8 @@ def test_a_bound_on_preemptions_is_exact(bound: int) -> None:
     sizes: dict[str, int] = dict(zip("abc", lengths, strict=True))
     everything = interleavings("exhaustive", lengths, 100_000)
     bounded = interleavings(f"exhaustive:{bound}", lengths, 100_000)
-    # The last step of a task ends it, and the nursery's task then comes in between for
-    # nobody: all switches that the order shows are the strategy's.
+    # The last step of a task ends it, and the nursery's task then takes no step in between:
+    # all switches that the order shows are the strategy's.
     assert set(bounded) == {o for o in everything if preemptions_of(o, sizes) <= bound}
 
 

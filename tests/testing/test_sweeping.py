@@ -185,9 +185,9 @@ def test_the_note_says_how_to_replay_it_without_a_test_runner() -> None:
     # Once, and once more for the table.
     assert setups == 2
     assert caught.value.__notes__[-1] == where
-    mended = sweep(careful, setup=counted, check=kill_all, replay=said[1])
-    assert [point.number for point in mended.points] == [2]
-    assert mended.schedules == 1
+    again = sweep(careful, setup=counted, check=kill_all, replay=said[1])
+    assert [point.number for point in again.points] == [2]
+    assert again.schedules == 1
 
 
 def test_the_token_knows_where_it_was_cancelled() -> None:

@@ -27,7 +27,8 @@ def test_only_deviations_take_space() -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["", "AAEBAQ", "tr1-!", "tr1-A", "tr2-AAEB", "tr1-AAEB==", "tr1-_w"]
+    "token",
+    ["", "AAEBAQ", "tr1-!", "tr1-A", "tr2-AAEB", "tr1-AAEB==", "tr1-_w", "tr1-A0-", "tr1-A0+"],
 )
 def test_anything_else_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="is not a schedule: a token starts with 'tr1-'"):

@@ -1,1 +1,1 @@
-"""The ``trioresource`` command; needs the packages of ``trioresource[cli]``."""
+"""The command ``trioresource``; it needs the packages of ``trioresource[cli]``."""

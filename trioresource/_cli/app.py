@@ -1,18 +1,19 @@
-"""The commands and their options."""
+"""The commands and their options.
+
+Each command imports its own module when it is called, so that ``trioresource --help`` loads
+no engine.
+"""
 
 from __future__ import annotations
 
 import math
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path  # noqa: TC003 - cyclopts reads annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from .check import check_file
-from .main import ExitStatus
-from .resource_types import describe_type, list_types
-from .run import Mode, run_file
+from .exit_status import ExitStatus
+from .version import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,28 +21,21 @@ if TYPE_CHECKING:
 _EXIT_STATUS = """
 Exit status:
 
-* 0: all ended in good order
-* 1: something that should have been online was not, or did not go offline in good order
-* 2: the command was not understood
-* 3: the cluster file can not be read or has mistakes; nothing was started
-* 4: a package is missing that the command line needs
-* 130: interrupted before anything was started
+* 0: everything ended in good order
+* 1: a resource was not online that should have been, or did not go offline in good order
+* 2: the command line was not understood
+* 3: the cluster file cannot be read or has mistakes; nothing was started
+* 4: a package that the command line needs is not installed
+* 130: interrupted by Ctrl-C before anything was started
 """
-
-
-def _version() -> str:
-    try:
-        return version("trioresource")
-    except PackageNotFoundError:
-        return "unknown: trioresource is not installed"
 
 
 app: App = App(
     name="trioresource",
-    help="Runs resources as a failover cluster does: brought up, watched, restarted in order.",
+    help="Run resources as a failover cluster does: bring them up, watch them, restart them.",
     help_epilogue=_EXIT_STATUS,
     help_format="markdown",
-    version=_version,
+    version=installed_version,
     result_action="return_value",
     exit_on_error=False,
     suppress_keyboard_interrupt=False,
@@ -69,36 +63,40 @@ def run(
 ) -> int:
     """Run a cluster file in the foreground, until SIGINT, SIGTERM or SIGHUP.
 
-    What has autostart comes online, providers first; at the end everything goes offline,
-    dependents first. A second signal terminates what is still there at once. On a
-    terminal a table shows what is; elsewhere there is one line for each event. The
-    directory of the file comes first in the search for the modules of resource types.
-    Under systemd (`NOTIFY_SOCKET`) it says READY=1, STATUS= and STOPPING=1.
+    Resources with autostart come online, providers first; at the end all go offline,
+    dependents first. A second signal terminates at once what is still running. On a
+    terminal a table shows every resource; elsewhere each event is one line. Modules of
+    resource types are looked for in the directory of the file first. Under systemd
+    (`NOTIFY_SOCKET`) it sends READY=1, STATUS= and STOPPING=1.
 
     Args:
         file: The cluster file.
-        for_: End after so many seconds. What is still coming online then counts as not
-            online.
-        plain: Show one line for each event, also on a terminal.
-        json: Show one JSON object for each event; docs/command-line.md has the keys.
+        for_: End after this many seconds. A resource that is still coming online then
+            counts as not online.
+        plain: Show each event as one line, also on a terminal.
+        json: Show each event as one JSON object; docs/command-line.md lists the keys.
     """
     if plain and json:
         return _refuse("give --plain or --json, not both")
+    from .run import Mode, run_file
+
     mode = Mode.JSON if json else Mode.PLAIN if plain else Mode.AUTOMATIC
     return run_file(file, seconds=for_, mode=mode)
 
 
 @app.command
 def check(file: Path, /, *, json: _Flag = False) -> int:
-    """Check a cluster file: every mistake, or the order of coming online.
+    """Check a cluster file: list every mistake, or the order of coming online.
 
-    The directory of the file comes first in the search for the modules of resource
-    types; those modules are imported.
+    Modules of resource types are looked for in the directory of the file first; they are
+    imported.
 
     Args:
         file: The cluster file.
         json: Show one JSON object.
     """
+    from .check import check_file
+
     return check_file(file, json=json)
 
 
@@ -109,18 +107,22 @@ def types(*, json: _Flag = False) -> int:
     Args:
         json: Show one JSON object for each type.
     """
+    from .resource_types import list_types
+
     return list_types(json=json)
 
 
 @app.command
 def describe(kind: Annotated[str, Parameter(name="TYPE")], /, *, json: _Flag = False) -> int:
-    """Show what there is to know of a resource type.
+    """Describe a resource type: its properties, deadlines and polls.
 
     Args:
-        kind: A type of the list that `trioresource types` shows, or package.module:Class,
-            looked for in the current directory first.
+        kind: A type that `trioresource types` lists, or package.module:Class, looked for
+            in the current directory first.
         json: Show one JSON object.
     """
+    from .resource_types import describe_type
+
     return describe_type(kind, json=json)
 
 
@@ -141,20 +143,20 @@ def check_conformance(
 ) -> int:
     """Check whether a handler keeps the contract of the lifecycle.
 
-    It is hosted in a resource monitor and put through many schedules; docs/conformance.md
-    lists the checks. The exit status is 1 if one of them failed.
+    A resource monitor runs the handler through many schedules; docs/conformance.md lists
+    the checks. The exit status is 1 if a check failed.
 
     Args:
-        kind: A type of the list that `trioresource types` shows, or package.module:Class,
-            looked for in the current directory first.
-        property_: NAME=VALUE, a property with which it can come online; the value is JSON,
-            or else text. May be repeated.
-        skip: ID=REASON, a check that is not to run, and why. May be repeated.
+        kind: A type that `trioresource types` lists, or package.module:Class, looked for
+            in the current directory first.
+        property_: NAME=VALUE, a property with which the handler can come online. The value
+            is JSON; what is not JSON is text. May be repeated.
+        skip: ID=REASON, a check to leave out, and why. May be repeated.
         check: ID of a check to run, instead of all. May be repeated.
-        schedules: How many for each check; 40 by default, 3 with --real.
-        schedule: The token of a failed schedule, to run it again; together with --check.
-        real: It has real processes, threads or connections, so that each schedule takes
-            real time.
+        schedules: The number of schedules for each check; 40 by default, 3 with --real.
+        schedule: The token of a failed schedule, to run it again; needs --check.
+        real: The handler has real processes, threads or connections, so that each schedule
+            takes real time.
         json: Show one JSON object.
     """
     try:
@@ -184,7 +186,7 @@ def call(arguments: Sequence[str]) -> int:
     """Carry out one command.
 
     Args:
-        arguments: what follows the name of the command.
+        arguments: the words after the name of the command.
 
     Returns:
         The exit status.
@@ -192,9 +194,9 @@ def call(arguments: Sequence[str]) -> int:
     try:
         status = app(list(arguments))
     except CycloptsError:
-        # It has been printed.
+        # cyclopts has printed it.
         return ExitStatus.USAGE
     if not arguments:
-        # What was printed instead is the help.
+        # cyclopts has printed the help instead.
         return ExitStatus.USAGE
     return status if isinstance(status, int) else ExitStatus.OK

@@ -8,13 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
-from ..config._types import load_cluster_file
-from .main import ExitStatus
+from ..config import load_cluster_file
+from .exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..config._definition import ClusterConfig
+    from ..config import ClusterConfig
 
 
 def check_file(file: Path, *, json: bool) -> int:
@@ -32,7 +32,7 @@ def check_file(file: Path, *, json: bool) -> int:
         config = load_cluster_file(file)
     except ConfigError as error:
         if json:
-            mistakes = [_as_json(str(file), one) for one in error.mistakes]
+            mistakes = [_as_json(str(file), mistake) for mistake in error.mistakes]
             print(json_module.dumps({"file": str(file), "mistakes": mistakes}))
         else:
             print(error)
@@ -53,12 +53,12 @@ def _order_as_json(config: ClusterConfig) -> dict[str, Any]:
     return {
         "cluster": config.name,
         "groups": {group: config.start_order(group) for group in config.groups},
-        "autostart": [name for name, one in config.resources.items() if one.autostart],
+        "autostart": [name for name, resource in config.resources.items() if resource.autostart],
     }
 
 
 def _order(config: ClusterConfig) -> list[str]:
-    """The layers of each group, one line for each."""
+    """Show the start order of each group, a line for each layer."""
     lines = [f"cluster {config.name}, in the order of coming online:"]
     for group in config.groups:
         layers = config.start_order(group)

@@ -1,4 +1,4 @@
-"""`trioresource test-handler`: does a handler keep the contract of the lifecycle?"""
+"""The command `trioresource test-handler`: check that a handler keeps the lifecycle's contract."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import PropertyError, UnknownType
 from .._model.properties import read_properties
-from ..config._types import find_type
+from ..config import find_type
 from ..testing._conformance import Verdict, check_handler
-from .formatting import one_line
-from .main import ExitStatus
+from .exit_status import ExitStatus
+from .formatting import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Mistake(Exception):
-    """What the command was given is wrong."""
+    """An argument of the command is wrong."""
 
 
 def conformance(
@@ -36,16 +36,16 @@ def conformance(
     replay: str | None,
     json: bool,
 ) -> int:
-    """Check a handler, and print what was found.
+    """Check a handler, and print the result of each check.
 
     Args:
         name: a registered type, or ``package.module:Class``.
-        properties: ``name=value`` each; a value is JSON, or else text.
-        skip: ``id=reason`` each.
-        only: ids of the checks to run; none for all.
-        real: whether it has real processes, threads or connections.
-        schedules: how many for each check.
-        replay: the token of a schedule of the one check in ``only``.
+        properties: texts ``name=value``; a value is JSON, and text if it is not.
+        skip: texts ``id=reason``.
+        only: ids of the checks to run; all if there is none.
+        real: whether the handler has real processes, threads or connections.
+        schedules: the number of schedules for each check.
+        replay: the token of a schedule of the only check in ``only``.
         json: whether to print one JSON object.
 
     Returns:
@@ -53,7 +53,7 @@ def conformance(
     """
     sys.path.insert(0, str(Path.cwd()))
     try:
-        handler, given = _read(name, properties)
+        handler, given = _find(name, properties)
         report = check_handler(
             handler,
             properties=given,
@@ -73,10 +73,10 @@ def conformance(
     return ExitStatus.OK if report.passed else ExitStatus.FAILED
 
 
-def _read(
+def _find(
     name: str, properties: Sequence[str]
 ) -> tuple[type[ResourceHandler[Any]], dict[str, Any]]:
-    """The class, and the properties that it accepts."""
+    """Find the handler class, and check the properties for it."""
     handler = find_type(name)
     given = {
         key: _value(text) for key, text in _pairs(properties, "--property", "NAME=VALUE").items()
@@ -90,9 +90,9 @@ def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise _Mistake(f"{option} {text!r}: not of the form {form}")
+            raise _Mistake(f"{option} must have the form {form}, not {text!r}")
         if key in found:
-            raise _Mistake(f"{option} {key}: given twice")
+            raise _Mistake(f"{option} {key} is given twice")
         found[key] = value
     return found
 
@@ -107,29 +107,25 @@ def _value(text: str) -> Any:
 def _as_json(name: str, report: ConformanceReport) -> dict[str, Any]:
     checks = [
         {
-            "id": one.id,
-            "verdict": one.verdict.value,
-            "protects": one.protects,
-            "detail": one.detail,
-            "seconds": round(one.seconds, 3),
+            "id": result.id,
+            "verdict": result.verdict.value,
+            "protects": result.protects,
+            "detail": result.detail,
+            "seconds": round(result.seconds, 3),
         }
-        for one in report.results
+        for result in report.results
     ]
     return {"handler": name, "passed": report.passed, "checks": checks}
 
 
 def _as_text(name: str, report: ConformanceReport) -> list[str]:
-    lines = [line for one in report.results for line in _lines(one)]
+    lines = [line for result in report.results for line in _lines(result)]
     return [*lines, f"{name}: {report.summary}"]
 
 
-def _lines(one: CheckResult) -> list[str]:
-    """A line for the check, and what was found below it."""
-    lines = [f"{one.id:<3} {one.verdict.value:<14} {one.protects}"]
-    if one.verdict is not Verdict.PASSED:
-        lines += [f"    {_printable(line)}" for line in one.detail.splitlines()]
+def _lines(result: CheckResult) -> list[str]:
+    """Show the check in one line, and its findings below it."""
+    lines = [f"{result.id:<3} {result.verdict.value:<14} {result.protects}"]
+    if result.verdict is not Verdict.PASSED:
+        lines += [f"    {printable(line)}" for line in result.detail.splitlines()]
     return lines
-
-
-def _printable(line: str) -> str:
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)

@@ -1,10 +1,10 @@
-"""Texts that several commands share: durations, one-line texts, failures, decisions."""
+"""Texts that several commands share: one-line texts, durations, decisions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._model.policy import FailOver, Restart
+from .._model.policy import Restart
 
 if TYPE_CHECKING:
     from .._model.events import RecoveryPlanned
@@ -12,20 +12,24 @@ if TYPE_CHECKING:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, and nothing in it that a terminal would obey."""
-    flat = " | ".join(line for line in text.splitlines() if line.strip())
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in flat)
+    """Join the lines of a text by ``|``, without control characters."""
+    return printable(" | ".join(line for line in text.splitlines() if line.strip()))
 
 
-def took(seconds: float) -> str:
-    """A measured duration, as exact as is of use."""
+def printable(line: str) -> str:
+    """Escape the characters of a line that a terminal would obey."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+
+
+def duration(seconds: float) -> str:
+    """Show a measured duration with two or more digits."""
     if seconds < 1:
         return f"{seconds * 1000:.1f} ms"
     return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
 def age(seconds: float) -> str:
-    """How long something has been so, in whole units."""
+    """Show how long ago something happened, in whole units."""
     whole = int(max(seconds, 0))
     if whole < 120:
         return f"{whole} s"
@@ -35,12 +39,10 @@ def age(seconds: float) -> str:
 
 
 def recovery(event: RecoveryPlanned, policy: RestartPolicy) -> str:
-    """What the cluster will do about a failure."""
+    """Show what the cluster will do about a failure."""
     decision = event.decision
     if isinstance(decision, Restart):
         return f"restart in {decision.delay:g} s ({decision.failures} of {policy.threshold})"
-    if isinstance(decision, FailOver):
-        return "the group moves to another node"
     if decision.retry is None:
         return "stays failed"
     return f"stays failed, next try in {decision.retry:g} s"

@@ -1,6 +1,6 @@
-"""A run as JSON objects, one for each line.
+"""Show a run as JSON objects, one in each line.
 
-Every object has ``event``, which says what it is, and ``time``: seconds since the start.
+Every object has ``event``, the kind of event, and ``time``, the seconds since the start.
 ``docs/command-line.md`` lists the other keys.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, assert_never, final
 import trio
 
 from .._model.events import GroupStateChange, Missed, RecoveryPlanned
-from .._model.policy import FailOver, Restart
+from .._model.policy import Restart
 from .._model.reports import AttemptStuck, FailureReport, ProbeInconclusive, Progress, StateChange
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class JsonReporter:
 
     Args:
         cluster: the name of the cluster.
-        view: what the events are taken into.
-        writer: where the lines go.
+        view: takes in the events.
+        writer: writes the lines.
     """
 
     def __init__(self, cluster: str, view: View, writer: Writer) -> None:
@@ -41,7 +41,7 @@ class JsonReporter:
         self._writer = writer
 
     async def started(self) -> None:
-        """Tell what runs, and when by the clock on the wall."""
+        """Write the names of all resources, and the date and time."""
         await self._now(
             "started",
             cluster=self._cluster,
@@ -67,30 +67,31 @@ class JsonReporter:
         await self._writer.write("".join(lines))
 
     async def ready(self) -> None:
-        """Tell that everything that should start is online, or has failed."""
+        """Write which resources are online."""
         online = [name for name, row in self._view.rows.items() if row.state.value == "online"]
         await self._now("ready", online=online)
 
     async def stopping(self, reason: str, terminating: bool = False) -> None:
-        """Tell why it ends."""
+        """Write why the run ends."""
         await self._now("stopping", reason=reason, terminating=terminating)
 
     async def ended(self, ending: Ending) -> None:
-        """Tell what was down meanwhile, and the exit status."""
-        for one in self._view.outages:
+        """Write every outage, and the exit status."""
+        for outage in self._view.outages:
+            ended, began = outage.ended, outage.began
             await self._writer.write(
                 self._line(
                     "outage",
-                    one.began,
-                    resource=one.resource,
-                    reason=one.reason,
-                    seconds=None if one.ended is None else round(one.ended - one.began, 6),
+                    began,
+                    resource=outage.resource,
+                    reason=outage.reason,
+                    seconds=None if ended is None else round(ended - began, 6),
                 )
             )
         await self._now("ended", status=ending.status, mistakes=list(ending.mistakes))
 
     async def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing: the writer holds nothing back."""
         await trio.lowlevel.checkpoint()
 
     async def _now(self, kind: str, **keys: Any) -> None:
@@ -125,6 +126,4 @@ class JsonReporter:
         keys: dict[str, Any] = {"failures": decision.failures, "threshold": threshold}
         if isinstance(decision, Restart):
             return {"action": "restart", "delay": decision.delay, **keys}
-        if isinstance(decision, FailOver):
-            return {"action": "fail-over", **keys}
         return {"action": "stay-failed", "retry": decision.retry, **keys}

@@ -1,4 +1,4 @@
-"""A run as a table on a terminal, kept up to date."""
+"""Show a run as a table on a terminal, kept up to date."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .._model.states import ResourceState
-from . import formatting as words
+from .formatting import age
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,21 +32,21 @@ _COLOURS: Final = {
     ResourceState.FAILED: "bold red",
 }
 _FRAME: Final = 0.05
-"""The least number of seconds from one picture to the next."""
+"""Seconds from one picture to the next; a terminal shows no more, and drawing is slow."""
 _FRAME_LINES: Final = 6
-"""Lines of the table beside its rows."""
+"""Lines of the table that are not rows: title, header, rules, caption."""
 
 
 @final
 class LiveReporter:
     """Shows a table of all resources.
 
-    Rich draws it in a thread, one picture at a time: a terminal may be halted (Ctrl-S),
-    and the cluster must not.
+    A thread draws it, one picture at a time: the user may halt the terminal (Ctrl-S), and
+    that must not halt the cluster.
 
     Args:
         cluster_name: the name of the cluster.
-        view: what the events are taken into.
+        view: takes in the events.
         console: the terminal.
     """
 
@@ -56,7 +56,7 @@ class LiveReporter:
         self._console = console
         self._cluster: Cluster | None = None
         self._note = ""
-        # What does not fit is left out, and the table says so.
+        # _fitting leaves out the rows that do not fit; cut what a long title adds to them.
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def watch(self, cluster: Cluster) -> None:
@@ -68,24 +68,24 @@ class LiveReporter:
         await self._in_thread(self._live.start)
 
     async def show(self, events: Sequence[ClusterEvent | Missed]) -> None:
-        """Draw how it is now; what follows within a moment is drawn together."""
+        """Draw the table, then wait a moment, so that the next events are drawn together."""
         for event in events:
             self._view.take(event)
         await self._draw()
         await trio.sleep(_FRAME)
 
     async def ready(self) -> None:
-        """The table says it already."""
+        """Do nothing: the table shows it already."""
         await trio.lowlevel.checkpoint()
 
     async def stopping(self, reason: str, terminating: bool = False) -> None:
-        """Say why it ends, below the table."""
+        """Show below the table why the run ends."""
         again = "terminating" if terminating else "going offline; a signal now terminates at once"
         self._note = f"{reason}: {again}"
         await self._draw()
 
     async def ended(self, ending: Ending) -> None:
-        """Leave the last picture, and say below it what was down."""
+        """Leave the last picture, and show every outage below it."""
         self._note = ""
         await self._draw()
         await self.close()
@@ -94,14 +94,14 @@ class LiveReporter:
             await self._in_thread(self._console.print, text)
 
     async def close(self) -> None:
-        """Give the terminal back, unless it is halted."""
+        """Give the terminal back; if it is halted, the caller gives up waiting."""
         await self._in_thread(self._live.stop)
 
     async def _draw(self) -> None:
         await self._in_thread(self._show, self._table())
 
     async def _in_thread(self, fn: Callable[..., object], *args: object) -> None:
-        # A terminal that has gone is no reason to stop: a signal will follow.
+        # The terminal may have gone. Do not end the run here: SIGHUP will do that.
         with contextlib.suppress(OSError):
             await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=True)
 
@@ -130,7 +130,7 @@ class LiveReporter:
                 Text(row.state.value, style=_COLOURS[row.state]),
                 Text(self._desired(name)),
                 str(row.epoch),
-                words.age(now - row.since),
+                age(now - row.since),
                 Text(self._view.detail(row)),
             )
         if hidden:
@@ -138,7 +138,7 @@ class LiveReporter:
         return table
 
     def _fitting(self) -> tuple[Mapping[str, Row], int]:
-        """As many rows as there is room for; those that are not online come first then."""
+        """Return as many rows as fit, those that are not online first, and how many do not."""
         rows = self._view.rows
         room = max(self._console.height - _FRAME_LINES, 1)
         if len(rows) <= room:

@@ -1,13 +1,12 @@
-"""Log lines of a run: on standard error or above the table, and never in the way.
+"""Show log records of a run, on standard error or above the table, without blocking the run.
 
-Whoever logs only puts the record into a queue, and a thread of its own writes. The queue and
-the end are bounded: a reader that stalls loses lines, it does not keep the run from going on
-or from ending.
+The handler only puts the record into a queue, and a thread writes it. The queue is bounded, and
+so is the wait at the end: a reader that stalls loses lines, but the run goes on and can end.
 
-The ``QueueListener`` of the standard library is not enough for this. Its ``stop`` joins the
-thread without a bound, and its handlers write while they hold their lock, for which the
-interpreter waits at exit (``logging.shutdown``). So nothing here writes under such a lock, nor
-through ``sys.stderr``: the interpreter can not end while a thread is inside of its buffer.
+``QueueListener`` of the standard library does not do. Its ``stop`` joins the thread without a
+bound, and its handlers write while they hold a lock that the interpreter waits for when it exits
+(``logging.shutdown``). So nothing here writes under such a lock, nor through ``sys.stderr``: the
+interpreter cannot exit while a thread is inside its buffer.
 """
 
 from __future__ import annotations
@@ -33,23 +32,23 @@ if TYPE_CHECKING:
     Show = Callable[[logging.LogRecord], None]
 
 _BUFFER: Final = 10_000
-"""So many records may wait for a stalled reader; others are counted and left out."""
-_LAST_WORDS: Final = 5.0
+"""Records that may wait for a stalled reader; more are counted and dropped, to bound memory."""
+_FLUSH_BOUND: Final = 5.0
 """Seconds to write what is left at the end."""
 
 
 @contextmanager
 def log_lines(console: Console | None) -> Iterator[None]:
-    """Show what is logged while the block lasts.
+    """Show the log records of the block.
 
-    At the end it waits until all has been written, for a few seconds at most.
+    At the end of the block, wait until all have been written, for a few seconds at most.
 
     Args:
-        console: the terminal that has a table; None to write to standard error.
+        console: the terminal that shows the table; None to write to standard error.
     """
     queue: Queue = SimpleQueue()
     show = _to_standard_error() if console is None else _above_the_table(console)
-    # A daemon: the interpreter does not wait for it.
+    # A daemon thread: the interpreter does not wait for it when it exits.
     thread = Thread(target=_write, args=(queue, show), name="log", daemon=True)
     root, inlet = logging.getLogger(), _Inlet(queue)
     root.addHandler(inlet)
@@ -59,12 +58,12 @@ def log_lines(console: Console | None) -> Iterator[None]:
     finally:
         root.removeHandler(inlet)
         inlet.finish()
-        thread.join(_LAST_WORDS)
+        thread.join(_FLUSH_BOUND)
 
 
 @final
 class _Inlet(QueueHandler):
-    """Takes records from whoever logs."""
+    """Puts log records into the queue."""
 
     def __init__(self, queue: Queue) -> None:
         super().__init__(queue)
@@ -72,19 +71,19 @@ class _Inlet(QueueHandler):
         self._lost = 0
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Let a record wait to be written, or count it as lost."""
+        """Queue a record, or count it as lost if the queue is full."""
         if self._records.qsize() >= _BUFFER:
             self._lost += 1
             return
-        self._tell_lost()
+        self._report_lost()
         self._records.put(record)
 
     def finish(self) -> None:
-        """Let the thread come to the end, after what it has not written yet."""
-        self._tell_lost()
+        """Let the thread end after the records that it has not written yet."""
+        self._report_lost()
         self._records.put(None)
 
-    def _tell_lost(self) -> None:
+    def _report_lost(self) -> None:
         if self._lost:
             keys = {"levelname": "WARNING", "msg": f"{self._lost} log records are missing here"}
             self._records.put(logging.makeLogRecord(keys))
@@ -101,7 +100,7 @@ def _to_standard_error() -> Show:
     formatter = logging.Formatter("%(levelname)s: %(message)s")
 
     def show(record: logging.LogRecord) -> None:
-        # Where nobody reads it any more, the run goes on without.
+        # If the reader has gone, the run goes on without log lines.
         with suppress(OSError):
             write_all(descriptor, f"{formatter.format(record)}\n")
 
@@ -109,5 +108,5 @@ def _to_standard_error() -> Show:
 
 
 def _above_the_table(console: Console) -> Show:
-    # Not its `handle`, which would take its lock.
+    # `emit`, not `handle`, which would hold the handler's lock while it writes.
     return RichHandler(console=console, show_path=False, show_time=False).emit

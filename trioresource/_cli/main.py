@@ -1,8 +1,11 @@
-"""Where the command ``trioresource`` begins: what it needs, and how it ends."""
+"""The entry point of the command ``trioresource``.
+
+This module imports nothing but the standard library, so that ``--version`` answers at once
+and a missing package is reported in one line.
+"""
 
 from __future__ import annotations
 
-import enum
 import errno
 import io
 import os
@@ -10,53 +13,32 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from .exit_status import ExitStatus
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 _UNWRITABLE: Final = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
-
-class ExitStatus(enum.IntEnum):
-    """What the command tells whoever called it."""
-
-    OK = 0
-    """Everything ended in good order."""
-    FAILED = 1
-    """Something that should have been online was not, or did not go down in good order."""
-    USAGE = 2
-    """The command was not understood."""
-    CLUSTER_FILE = 3
-    """The cluster file can not be read or has mistakes; nothing was started."""
-    NOT_INSTALLED = 4
-    """The packages of the command line are not installed."""
-    INTERRUPTED = 130
-    """Ctrl-C, where there was nothing to take down."""
+"""Errors of a standard output that takes nothing more; any other error is a bug."""
+_NEEDED: Final = ("cyclopts", "rich")
+"""What ``trioresource[cli]`` installs; any other module that is missing is a bug."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: what follows the name of the command; by default that of the process.
+        arguments: the words after the name of the command; by default those of the process.
 
     Returns:
         The exit status, one of ``ExitStatus``.
     """
     _prepare_streams()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        from .app import call
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
-            raise
-        print(
-            f"trioresource: the command line needs {error.name}: pip install 'trioresource[cli]'",
-            file=sys.stderr,
-        )
-        return ExitStatus.NOT_INSTALLED
-    try:
-        status = call(sys.argv[1:] if arguments is None else arguments)
-        # Here, where it can be caught, and not when the interpreter ends.
+        status = _print_version() if arguments == ["--version"] else _call(arguments)
+        # Flush here: an error that comes when the interpreter exits cannot be caught.
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -64,12 +46,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        # Whoever read the output has gone, as in `trioresource types | head -1`.
+        # The reader of the output has gone, as in `trioresource types | head -1`: say nothing.
         if not isinstance(error, BrokenPipeError):
-            print(f"trioresource: can not write: {error.strerror}", file=sys.stderr)
+            print(f"trioresource: cannot write: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.FAILED
     return status
+
+
+def _call(arguments: Sequence[str]) -> int:
+    try:
+        from .app import call
+
+        return call(arguments)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _NEEDED:
+            raise
+        print(
+            f"trioresource: the command line needs {package}: pip install 'trioresource[cli]'",
+            file=sys.stderr,
+        )
+        return ExitStatus.NOT_INSTALLED
+
+
+def _print_version() -> int:
+    from .version import installed_version
+
+    print(installed_version())
+    return ExitStatus.OK
 
 
 def _prepare_streams() -> None:

@@ -1,4 +1,4 @@
-"""A run as lines of text, one for each event."""
+"""Show a run as lines of text, one for each event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import trio
 
 from .._model.events import GroupStateChange, Missed, RecoveryPlanned
 from .._model.reports import AttemptStuck, FailureReport, ProbeInconclusive, Progress, StateChange
-from . import formatting as words
+from .formatting import one_line, recovery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @final
 class PlainReporter:
-    """Writes one line for each event: seconds since the start, who, what.
+    """Writes one line for each event: seconds since the start, resource, what happened.
 
     Args:
-        view: what the events are taken into.
-        writer: where the lines go.
+        view: takes in the events.
+        writer: writes the lines.
     """
 
     def __init__(self, view: View, writer: Writer) -> None:
@@ -34,7 +34,7 @@ class PlainReporter:
         self._width = max((*map(len, view.rows), *groups), default=0)
 
     async def started(self) -> None:
-        """Nothing to say: the first events follow at once."""
+        """Do nothing: the first events follow at once."""
         await trio.lowlevel.checkpoint()
 
     async def show(self, events: Sequence[ClusterEvent | Missed]) -> None:
@@ -46,21 +46,21 @@ class PlainReporter:
         await self._writer.write("".join(lines))
 
     async def ready(self) -> None:
-        """Say how many came online."""
+        """Write how many resources are online."""
         await self._writer.write(self._stamped(trio.current_time(), "", self._view.headline()))
 
     async def stopping(self, reason: str, terminating: bool = False) -> None:
-        """Say why it ends."""
+        """Write why the run ends."""
         what = f"{'terminating' if terminating else 'going offline'} ({reason})"
         await self._writer.write(self._stamped(trio.current_time(), "", what))
 
     async def ended(self, ending: Ending) -> None:
-        """Say what was down meanwhile, and why the exit status is not 0."""
+        """Write every outage, and why the exit status is not 0."""
         lines = [*self._view.summary(), *ending.mistakes]
         await self._writer.write("".join(f"{line}\n" for line in lines))
 
     async def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing: the writer holds nothing back."""
         await trio.lowlevel.checkpoint()
 
     def _stamped(self, time: float, who: str, what: str) -> str:
@@ -78,20 +78,20 @@ class PlainReporter:
         row = self._view.rows[event.resource]
         match event:
             case StateChange():
-                # The reason of a failure has a line of its own, which follows.
+                # The reason of a failure follows in a line of its own.
                 return f"{event.old.value} -> {event.new.value}{self._why(event)}"
             case FailureReport():
-                return f"failed: {words.one_line(str(event))}"
+                return f"failed: {one_line(str(event))}"
             case RecoveryPlanned():
-                return words.recovery(event, row.config.restart)
+                return recovery(event, row.config.restart)
             case Progress():
                 done = "" if event.fraction is None else f"{event.fraction:.0%} "
-                return f"{done}{words.one_line(event.message)}".strip() or "in progress"
+                return f"{done}{one_line(event.message)}".strip() or "in progress"
             case ProbeInconclusive():
-                error = words.one_line(f"{type(event.error).__name__}: {event.error}")
+                error = one_line(f"{type(event.error).__name__}: {event.error}")
                 return f"could not be checked: {error}"
             case AttemptStuck():
-                tree = words.one_line(event.task_tree)
+                tree = one_line(event.task_tree)
                 return f"stuck: attempt {event.epoch} does not end: {tree}"
             case _:
                 assert_never(event)
@@ -102,5 +102,5 @@ class PlainReporter:
             waits = self._view.waits_for(row) if event.new.value == "online-pending" else ""
             return f" ({waits})" if waits else ""
         if event.detail and event.new.value != "failed":
-            return f" ({words.one_line(event.detail)})"
+            return f" ({one_line(event.detail)})"
         return ""

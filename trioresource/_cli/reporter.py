@@ -1,4 +1,4 @@
-"""How `trioresource run` shows what happens, and the writing that never holds up the loop."""
+"""The interface of what shows a run, and writing that never blocks the event loop."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class Reporter(Protocol):
     """Shows a run. One task calls its methods, one after the other."""
 
     async def started(self) -> None:
-        """The cluster is there; nothing has been added yet."""
+        """Begin: the cluster is open and still empty."""
         ...
 
     async def show(self, events: Sequence[ClusterEvent | Missed]) -> None:
-        """This has happened; the view has not taken it in yet."""
+        """Show events, and let the view take them in."""
         ...
 
     async def ready(self) -> None:
-        """Everything that should start is online, or has failed."""
+        """Show that every resource that should start is online or has failed."""
         ...
 
     async def stopping(self, reason: str, terminating: bool = False) -> None:
-        """The cluster begins to go offline, or what is left of it is terminated."""
+        """Show that the cluster goes offline, or that what is left is terminated."""
         ...
 
     async def ended(self, ending: Ending) -> None:
-        """Nothing more will happen."""
+        """Show how the run ended; no event follows."""
         ...
 
     async def close(self) -> None:
@@ -58,10 +58,10 @@ class Reporter(Protocol):
 
 
 def write_all(descriptor: int, text: str) -> None:
-    """Write all of a text to a descriptor, past every buffer; blocks while nobody reads.
+    """Write all of a text to a descriptor, past every buffer; block until it is written.
 
     Raises:
-        OSError: that is not possible any more (nobody reads it, the disk is full).
+        OSError: the descriptor takes no more: its reader has gone, or the disk is full.
     """
     data = text.encode(errors="backslashreplace")
     while data:
@@ -70,10 +70,10 @@ def write_all(descriptor: int, text: str) -> None:
 
 @final
 class Writer:
-    """Writes to a stream in a thread: its reader may stall, and the cluster must not.
+    """Writes to a stream in a thread: its reader may stall, which must not stall the cluster.
 
     Args:
-        stream: where to; past its buffer, so that nothing is left in it at the end.
+        stream: the stream; the writer bypasses its buffer, so that nothing stays in there.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -82,11 +82,11 @@ class Writer:
         self._lost = False
 
     async def write(self, text: str) -> None:
-        """Write all of it.
+        """Write all of a text.
 
-        Where that is not possible any more (nobody reads it, the disk is full), the
-        cluster goes on without. Cancellation leaves the thread behind that waits for the
-        reader.
+        If the stream takes no more (its reader has gone, the disk is full), log that once
+        and write nothing from then on. Cancellation leaves the thread behind that waits
+        for the reader.
         """
         if not text or self._lost:
             await trio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""`trioresource types` and `trioresource describe`: what resource types there are."""
+"""`trioresource types` and `trioresource describe`: resource types and their properties."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .._errors import UnknownType
 from .._handler import ResourceHandler
 from .._model.policy import DEFAULT_POLL_INTERVALS
 from .._model.property_descriptions import MASK, describe_properties, show_value
-from ..config._types import find_type, known_types
+from ..config import find_type, known_types
+from .exit_status import ExitStatus
 from .formatting import one_line
-from .main import ExitStatus
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def list_types(*, json: bool) -> int:
-    """Print the registered types; one that can not be loaded is listed with the reason.
+    """Print the registered types; for a type that cannot be loaded, print the reason.
 
     Args:
         json: whether to print a JSON object for each.
@@ -52,7 +52,7 @@ def list_types(*, json: bool) -> int:
 
 
 def describe_type(name: str, *, json: bool) -> int:
-    """Print what there is to know of a resource type.
+    """Print the documentation, properties, deadlines and poll intervals of a resource type.
 
     Args:
         name: a registered type, or ``package.module:Class``.
@@ -74,7 +74,7 @@ def describe_type(name: str, *, json: bool) -> int:
 
 
 def _try_to_find(name: str) -> tuple[type[ResourceHandler[Any]] | None, str]:
-    """The class, or else what is wrong with it."""
+    """Find the class of a type; if it cannot be found, None and the reason."""
     try:
         return find_type(name), ""
     except UnknownType as error:
@@ -86,7 +86,7 @@ def _source(point: EntryPoint) -> str:
 
 
 def _doc(handler: type[ResourceHandler[Any]]) -> str:
-    # Of the class itself: what it would inherit speaks of handlers in general.
+    # Of the class itself: an inherited docstring would describe handlers in general.
     return inspect.cleandoc(handler.__doc__ or "")
 
 
@@ -103,17 +103,17 @@ def _is_polled(handler: type[ResourceHandler[Any]]) -> bool:
 
 
 def _properties(handler: type[ResourceHandler[Any]]) -> list[PropertyDescription]:
-    """The properties, with the defaults that the type itself sets."""
+    """Describe the properties, with the defaults that the type sets."""
     defaults = handler.type_info.property_defaults
     return [
         attrs.evolve(
-            one,
+            described,
             required=False,
-            default=MASK if one.secret else show_value(defaults[one.name]),
+            default=MASK if described.secret else show_value(defaults[described.name]),
         )
-        if one.name in defaults
-        else one
-        for one in describe_properties(handler.properties_type)
+        if described.name in defaults
+        else described
+        for described in describe_properties(handler.properties_type)
     ]
 
 
@@ -123,7 +123,7 @@ def _as_json(name: str, handler: type[ResourceHandler[Any]]) -> dict[str, Any]:
         "type": name,
         "class": f"{handler.__module__}:{handler.__qualname__}",
         "doc": _doc(handler),
-        "properties": [attrs.asdict(one) for one in _properties(handler)],
+        "properties": [attrs.asdict(described) for described in _properties(handler)],
         "deadlines": attrs.asdict(handler.type_info.deadlines),
         "poll": {
             "looks_alive": poll.looks_alive if _is_polled(handler) else None,
@@ -142,8 +142,8 @@ def _as_text(name: str, handler: type[ResourceHandler[Any]]) -> list[str]:
         lines += ["", doc]
     properties = _properties(handler)
     lines += ["", "Properties:" if properties else "It has no properties."]
-    for one in properties:
-        lines += _property(one)
+    for described in properties:
+        lines += _property(described)
     deadlines, poll = handler.type_info.deadlines, _poll(handler)
     looks_alive = f"{poll.looks_alive:g} s" if _is_polled(handler) else "not polled"
     is_alive = f"{poll.is_alive:g} s"
@@ -152,27 +152,28 @@ def _as_text(name: str, handler: type[ResourceHandler[Any]]) -> list[str]:
     lines += [
         "",
         "Deadlines: "
-        + ", ".join(f"{key} {one:g} s" for key, one in attrs.asdict(deadlines).items()),
+        + ", ".join(f"{key} {seconds:g} s" for key, seconds in attrs.asdict(deadlines).items()),
         f"Polls: looks-alive {looks_alive}; is-alive {is_alive}",
     ]
     return lines
 
 
-def _property(one: PropertyDescription) -> list[str]:
+def _property(described: PropertyDescription) -> list[str]:
     marks = [
         mark
         for mark, holds in (
-            ("required", one.required),
-            ("dynamic", one.dynamic),
-            ("read-only", one.read_only),
-            ("secret", one.secret),
+            ("required", described.required),
+            ("dynamic", described.dynamic),
+            ("read-only", described.read_only),
+            ("secret", described.secret),
         )
         if holds
     ]
-    if one.default is not None:
-        marks.append(f"default: {one_line(one.default)}")
-    lines = [f"  {one.name}: {one.allowed}" + (f" ({'; '.join(marks)})" if marks else "")]
-    if one.doc:
-        text = " ".join(one.doc.split())
+    if described.default is not None:
+        marks.append(f"default: {one_line(described.default)}")
+    head = f"  {described.name}: {described.allowed}"
+    lines = [head + (f" ({'; '.join(marks)})" if marks else "")]
+    if described.doc:
+        text = " ".join(described.doc.split())
         lines += textwrap.wrap(text, width=92, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return lines

@@ -1,4 +1,4 @@
-"""`trioresource run`: a cluster in the foreground, from a cluster file."""
+"""The command `trioresource run`: run a cluster file in the foreground."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from rich.console import Console
 from .._cluster import open_cluster
 from .._errors import ConfigError, TrioResourceError
 from .._model.states import DesiredState, ResourceState
-from ..config._loading import load
-from ..config._types import load_cluster_file
+from ..config import add_resources, load_cluster_file
+from .exit_status import ExitStatus
 from .formatting import one_line
 from .json_lines import JsonReporter
 from .live import LiveReporter
 from .log import log_lines
-from .main import ExitStatus
 from .plain import PlainReporter
 from .reporter import Ending, Reporter, Writer
 from .service_manager import ServiceManager
@@ -31,23 +30,23 @@ if TYPE_CHECKING:
 
     from .._cluster import Cluster, Subscription
     from .._model.events import ClusterEvent, Missed
-    from ..config._definition import ClusterConfig
+    from ..config import ClusterConfig
 
 _BUFFER: Final = 10_000
-"""So many events may wait for a stalled terminal; others are counted and left out."""
-_LAST_WORDS: Final = 5.0
-"""Seconds to write what is left when the cluster has gone."""
-_MOST_AT_ONCE: Final = 1000
-"""Events that are shown together at most."""
+"""Events that may wait for a stalled terminal; more are counted and dropped, to bound memory."""
+_FLUSH_BOUND: Final = 5.0
+"""Seconds to write what is left when the cluster has closed."""
+_MAX_AT_ONCE: Final = 1000
+"""Events to show in one step; more would keep signals and the service manager waiting."""
 _TICK: Final = 1.0
-"""Seconds after which the display is brought up to date though nothing happened."""
+"""Seconds without an event after which the display is updated: it shows the age of states."""
 
 
 class Mode(enum.Enum):
     """How to show what happens."""
 
     AUTOMATIC = enum.auto()
-    """A table on a terminal, lines elsewhere."""
+    """Show a table on a terminal, lines elsewhere."""
     PLAIN = enum.auto()
     JSON = enum.auto()
 
@@ -58,7 +57,7 @@ def run_file(file: Path, *, seconds: float | None, mode: Mode) -> int:
     Args:
         file: the cluster file.
         seconds: how long to run; None for no bound.
-        mode: how to show what happens.
+        mode: how to show the events.
 
     Returns:
         The exit status.
@@ -75,7 +74,7 @@ def run_file(file: Path, *, seconds: float | None, mode: Mode) -> int:
         with log_lines(console if live else None), ServiceManager() as manager:
             return trio.run(_run, config, seconds, manager, mode, console if live else None)
     except BaseExceptionGroup as group:
-        # Ctrl-C before signals are obeyed, wrapped by Trio's nurseries.
+        # Ctrl-C before _obey_signals has started: Trio's nurseries have wrapped it.
         if group.split(KeyboardInterrupt)[1] is None:
             raise KeyboardInterrupt from None
         raise
@@ -99,13 +98,13 @@ async def _run(
     try:
         return await _Run(config, view, reporter, manager).run(seconds)
     finally:
-        with trio.move_on_after(_LAST_WORDS, shield=True):
+        with trio.move_on_after(_FLUSH_BOUND, shield=True):
             await reporter.close()
 
 
 @final
 class _Run:
-    """One run; its tasks share the view, the reporter and what went wrong."""
+    """One run; its tasks share the view, the reporter and the list of mistakes."""
 
     def __init__(
         self, config: ClusterConfig, view: View, reporter: Reporter, manager: ServiceManager
@@ -116,25 +115,25 @@ class _Run:
         self._manager = manager
         self._body = trio.CancelScope()
         self._idle = trio.CancelScope()
-        """Around the wait for the next event."""
+        """The scope of the wait for the next event."""
         self._hurried = False
-        """There is something to tell that is no event."""
+        """Whether there is something to show that is no event, so that the wait must end."""
         self._settled = False
-        """Everything that should start is online, or has failed."""
+        """Whether every resource that should start is online or has failed."""
         self._notes: deque[tuple[str, bool]] = deque()
-        """What is still to be told to the reporter's ``stopping``."""
+        """Arguments for calls of the reporter's ``stopping`` that are still to be made."""
         self._all_shown = trio.Event()
         self._signals: list[str] = []
         self._mistakes: list[str] = []
 
     async def run(self, seconds: float | None) -> int:
-        """Run it until a signal comes or the time is over."""
+        """Run the cluster until a signal comes or the time is over."""
         bound = self._config.shutdown_deadline
         async with trio.open_nursery() as nursery:
             async with open_cluster(shutdown_deadline=bound) as cluster:
                 if isinstance(self._reporter, LiveReporter):
                     self._reporter.watch(cluster)
-                # Both are needed until the cluster has closed.
+                # Both tasks must outlive the cluster, so they run in the outer nursery.
                 await nursery.start(self._obey_signals, cluster)  # noqa: ASYNC111
                 await nursery.start(self._follow, cluster)  # noqa: ASYNC111
                 if seconds is not None:
@@ -145,7 +144,7 @@ class _Run:
                 self._begin_end(cluster, seconds)
             if trio.current_time() - ending >= bound:
                 self._mistakes.append(f"terminated: not offline within {bound:g} s")
-            with trio.move_on_after(_LAST_WORDS):
+            with trio.move_on_after(_FLUSH_BOUND):
                 await self._all_shown.wait()
                 await self._reporter.ended(self._ending())
             nursery.cancel_scope.cancel()
@@ -153,9 +152,9 @@ class _Run:
 
     async def _stay(self, cluster: Cluster) -> None:
         try:
-            wanted = await load(cluster, self._config)
+            wanted = await add_resources(cluster, self._config)
         except Exception as error:
-            # What an author's `open` raised: it may be anything, and is no bug here.
+            # A handler's `open` may raise anything: show it, do not crash.
             note = getattr(error, "__notes__", ["the cluster could not be loaded"])[-1]
             self._mistakes.append(one_line(f"{note}: {type(error).__name__}: {error}"))
             return
@@ -163,25 +162,25 @@ class _Run:
             try:
                 await resource.wait_online()
             except TrioResourceError:
-                continue  # Its failure has been told.
+                continue  # Its failure has been shown as an event.
         self._manager.ready()
         self._settled = True
         self._hurry()
         await trio.sleep_forever()
 
     def _begin_end(self, cluster: Cluster, seconds: float | None) -> None:
-        """Note what is not as it should be, before everything goes offline."""
+        """Note which resources are not as they should be, before all go offline."""
         self._manager.stopping()
         for resource in cluster.resources.values():
             if resource.desired is DesiredState.OFFLINE or resource.state is ResourceState.ONLINE:
                 continue
             if self._signals and resource.state.is_pending:
-                continue  # Who interrupts it can not ask for more.
+                continue  # The user has interrupted its start: that is no mistake.
             self._mistakes.append(f"{resource.name} was {resource.state.value}, not online")
         if self._body.cancel_called and not self._signals:
-            self._tell(f"{seconds:g} s are over")
+            self._note(f"{seconds:g} s are over")
 
-    def _tell(self, reason: str, terminating: bool = False) -> None:
+    def _note(self, reason: str, terminating: bool = False) -> None:
         self._notes.append((reason, terminating))
         self._hurry()
 
@@ -193,16 +192,17 @@ class _Run:
         mistakes = (*self._mistakes, *self._view.failed_at_end)
         return Ending(status=ExitStatus.FAILED if mistakes else ExitStatus.OK, mistakes=mistakes)
 
-    # --- beside it ---------------------------------------------------------------------
+    # --- tasks beside the cluster ------------------------------------------------------
 
     async def _obey_signals(self, cluster: Cluster, task_status: trio.TaskStatus[None]) -> None:
         """End the run upon the first signal, terminate everything upon the second.
 
-        Not left to ``open_cluster``: the exit status must tell one from the other.
+        ``open_cluster(stop_on_signals=True)`` would do that, too, but the exit status has
+        to say which of the two happened.
         """
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            # Without this, closing the terminal would leave every process behind.
+            # Otherwise closing the terminal would kill this program and leave its processes.
             numbers.append(signal.SIGHUP)
         with trio.open_signal_receiver(*numbers) as signals:
             task_status.started()
@@ -214,21 +214,21 @@ class _Run:
                 if not first:
                     self._mistakes.append(f"terminated by {name}")
                     cluster.terminate_all()
-                self._tell(name, not first)
+                self._note(name, not first)
 
     async def _follow(self, cluster: Cluster, task_status: trio.TaskStatus[None]) -> None:
-        """Show what happens, until the cluster is closed and all has been shown."""
-        told = False
+        """Show all events, until the cluster has closed and the last event has been shown."""
+        shown = False
         with cluster.subscribe(buffer=_BUFFER) as subscription:
             task_status.started()
             await self._reporter.started()
             while (events := await self._next(subscription)) is not None:
-                settled = self._settled  # Now: all that led to it is among the events.
+                settled = self._settled  # Read it now: the events include all that led to it.
                 await self._show_notes()
                 await self._reporter.show(events)
                 self._manager.status(self._view.headline())
-                if settled and not told:
-                    told = True
+                if settled and not shown:
+                    shown = True
                     await self._reporter.ready()
             await self._show_notes()
         self._all_shown.set()
@@ -238,14 +238,14 @@ class _Run:
             await self._reporter.stopping(*self._notes.popleft())
 
     async def _next(self, subscription: Subscription) -> list[ClusterEvent | Missed] | None:
-        """What has happened, or nothing after a moment; None at the end."""
+        """Wait for events; return none after a moment without events, and None at the end."""
         events: list[ClusterEvent | Missed] = []
         try:
             patience = 0 if self._hurried else _TICK
             self._hurried = False
             with trio.move_on_after(patience) as self._idle:
                 events.append(await subscription.receive())
-            while len(events) < _MOST_AT_ONCE:
+            while len(events) < _MAX_AT_ONCE:
                 events.append(subscription.receive_nowait())
         except trio.WouldBlock:
             pass

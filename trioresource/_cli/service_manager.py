@@ -1,4 +1,4 @@
-"""Tells systemd how the cluster is doing: the protocol of sd_notify(3), sender's side."""
+"""Tell systemd how the cluster is doing, by the protocol of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class ServiceManager:
     """The service manager that ``NOTIFY_SOCKET`` names, if there is one.
 
-    A context manager. The variable is taken away from the environment, so that no child
+    A context manager. It removes the variable from the environment, so that no child
     speaks in the name of the cluster. Nothing here blocks or raises: a service manager
-    that does not listen is no reason to stop.
+    that does not listen must not stop the cluster.
     """
 
     def __init__(self) -> None:
@@ -42,15 +42,15 @@ class ServiceManager:
             self._socket.close()
 
     def ready(self) -> None:
-        """Everything that should start is online, or has failed."""
+        """Say that every resource that should start is online or has failed."""
         self._send("READY=1")
 
     def stopping(self) -> None:
-        """The cluster goes offline."""
+        """Say that the cluster goes offline."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Say how it is, in one line for people; sent when it has changed."""
+        """Say in one line for people how the cluster is, if that has changed."""
         if text != self._status and self._send(f"STATUS={text}"):
             self._status = text
 
@@ -60,6 +60,6 @@ class ServiceManager:
         try:
             self._socket.sendto(message.encode(errors="replace"), self._address)
         except OSError:
-            # Gone, or its queue is full.
+            # The service manager has gone, or its queue is full.
             return False
         return True

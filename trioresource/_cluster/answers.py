@@ -109,9 +109,7 @@ def _cause(record: ResourceRecord, failure: TrioResourceError) -> BaseException 
 
 
 def _needs(record: ResourceRecord, missing: list[ResourceRecord]) -> ProviderFailed:
-    states = ", ".join(
-        f"{provider.name} is {provider.reported.state.value}" for provider in missing
-    )
+    states = ", ".join(f"{other.name} is {_known_state(other).value}" for other in missing)
     return ProviderFailed(f"{record.name} needs {record.dependencies}: {states}")
 
 
@@ -127,3 +125,10 @@ def _failed_providers(record: ResourceRecord) -> list[ResourceRecord]:
         if not found[provider]:
             pending += provider.providers
     return [provider for provider, has_failed in found.items() if has_failed]
+
+
+def _known_state(record: ResourceRecord) -> ResourceState:
+    """Find the state of a resource: as reported, and as commanded since."""
+    if record.is_told_to_go_down and record.is_active:
+        return ResourceState.OFFLINE_PENDING
+    return record.reported.state

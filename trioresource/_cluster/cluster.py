@@ -15,6 +15,7 @@ from .._model.dependencies import MAX_DEPTH, parse_dependencies, validate_depend
 from .._model.policy import RestartPolicy
 from .._model.states import NodeState, ResourceState
 from .._monitor.monitor import open_monitor_below
+from .._util.construction import NoPublicConstructor, construct
 from .._util.nurseries import open_shielded_nursery, ungrouped
 from .._util.timers import Timers
 from .engine import Engine
@@ -43,7 +44,7 @@ _DEFAULT_GROUP: Final = "default"
 
 
 @final
-class Cluster:
+class Cluster(metaclass=NoPublicConstructor):
     """Resources, brought online in the order of their dependencies and kept there.
 
     Made by ``open_cluster``.
@@ -70,12 +71,15 @@ class Cluster:
     def resources(self) -> Mapping[str, Resource]:
         """All resources by name, in the order in which they were added."""
         records = self._engine.records
-        return {name: Resource(record, self._engine) for name, record in records.items()}
+        return {name: construct(Resource, record, self._engine) for name, record in records.items()}
 
     @property
     def groups(self) -> Mapping[str, Group]:
         """All groups by name, in the order in which they came to be."""
-        return {name: Group(group, self._engine) for name, group in self._engine.groups.items()}
+        return {
+            name: construct(Group, group, self._engine)
+            for name, group in self._engine.groups.items()
+        }
 
     def resource(self, name: str) -> Resource:
         """A resource by its name.
@@ -83,7 +87,7 @@ class Cluster:
         Raises:
             KeyError: there is none of that name.
         """
-        return Resource(self._engine.records[name], self._engine)
+        return construct(Resource, self._engine.records[name], self._engine)
 
     def group(self, name: str) -> Group:
         """A group by its name.
@@ -91,7 +95,7 @@ class Cluster:
         Raises:
             KeyError: there is none of that name.
         """
-        return Group(self._engine.groups[name], self._engine)
+        return construct(Group, self._engine.groups[name], self._engine)
 
     async def add(
         self,
@@ -159,7 +163,7 @@ class Cluster:
             stored=dict(properties or {}),
         )
         self._engine.add(record)
-        return Resource(record, self._engine)
+        return construct(Resource, record, self._engine)
 
     def _check_addition(self, name: str, group: str, dependencies: Dependencies) -> None:
         if self._engine.is_closing:
@@ -409,7 +413,7 @@ async def open_cluster_over(
                 timers = Timers()
                 recovery = Recovery(nursery, log, random)
                 engine = Engine(log, timers, recovery, reports, marks)
-                cluster = Cluster(monitor, engine, log)
+                cluster = construct(Cluster, monitor, engine, log)
                 engine_done = trio.Event()
                 nursery.start_soon(timers.run, name="trioresource cluster clock")
                 nursery.start_soon(_run_engine, engine, engine_done, name="trioresource engine")

@@ -106,7 +106,7 @@ class Engine:
         self._publish_group(record.group, trio.current_time())
         if not record.group.members:
             del self.groups[record.group.name]
-        record.wake()
+        record.wake_all()
 
     def knows(self, record: ResourceRecord) -> bool:
         """Whether reports of a resource are dealt with; else it makes no sense to wait for one."""
@@ -134,7 +134,7 @@ class Engine:
             self._set_marks()
             self._at_rest.set()
             for record in self.records.values():
-                record.wake()
+                record.wake_all()
 
     def _handle(self, report: Report | trio.Event) -> None:
         if isinstance(report, trio.Event):
@@ -164,7 +164,9 @@ class Engine:
             reported.take_end(report)
         else:
             if isinstance(report, FailureReport):
+                change = reported.failed_change
                 reported.take_failure(report)
+                self._publish(record, change)
             elif isinstance(report, AttemptStuck):
                 reported.take_stuck(report)
             self.log.publish(report)
@@ -210,8 +212,11 @@ class Engine:
             records: the resources.
             soft: the soft deadline, in seconds.
         """
-        with trio.CancelScope(deadline=soft_deadline(soft)):
+        if all(record.is_settled for record in records):
             await trio.lowlevel.checkpoint()
+            return
+        # The one that is waited for below is a checkpoint.
+        with trio.CancelScope(deadline=soft_deadline(soft)):  # noqa: ASYNC912
             for record in records:
                 while not record.is_settled and self.is_running:
                     await record.next_change()
@@ -359,12 +364,13 @@ class Engine:
         record = next(iter(self._touched))
         del self._touched[record]
         self._reconsider(record)
-        # All that its neighbours' decisions depend on.
-        standing = (record.is_available, record.is_coming, record.is_in_the_way)
-        if standing != record.standing:
-            record.standing = standing
-            for neighbour in (*record.dependents, *record.providers):
-                self.touch(neighbour)
+        if record.dependents or record.providers:
+            # All that its neighbours' decisions depend on.
+            standing = (record.is_available, record.is_coming, record.is_in_the_way)
+            if standing != record.standing:
+                record.standing = standing
+                for neighbour in (*record.dependents, *record.providers):
+                    self.touch(neighbour)
         self._publish(record)
         record.wake()
 
@@ -402,7 +408,7 @@ class Engine:
         reported = record.reported
         if record.hold is not None or record.is_stuck or not record.is_current:
             return
-        if reported.state.is_pending or reported.is_failure_missing:
+        if reported.state.is_pending or reported.failed_change is not None:
             return
         if not record.is_satisfied:
             record.is_starting = record.dependencies.is_satisfied(self._is_coming)
@@ -415,7 +421,9 @@ class Engine:
 
     def _is_satisfied(self, record: ResourceRecord) -> bool:
         """Whether what it depends on is available: to a running attempt, what it was given."""
-        return record.dependencies.is_satisfied(lambda name: record.gives(self.records[name]))
+        return not record.providers or record.dependencies.is_satisfied(
+            lambda name: record.gives(self.records[name])
+        )
 
     def _is_blocked(self, record: ResourceRecord) -> bool:
         """Whether a dependent that cannot be without this resource is still running."""
@@ -471,6 +479,9 @@ class Engine:
             record: the resource.
             report: the report that has just been heard, if that is why.
         """
+        if record.reported.failed_change is not None:
+            # That it has failed is published together with the reason.
+            return
         new, detail = record.derive_state()
         if new is record.state:
             return

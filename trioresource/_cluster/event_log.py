@@ -9,77 +9,100 @@ from typing import TYPE_CHECKING, final
 import trio
 
 from .._model.events import ClusterEvent, Missed
+from .._util.construction import NoPublicConstructor, construct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @final
-class Subscription:
+class _Buffer:
+    """What one subscriber has not received yet. Only the event log writes to it."""
+
+    __slots__ = ("arrival", "events", "is_ended", "missed", "room")
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.events: deque[ClusterEvent | Missed] = deque()
+        self.missed = 0
+        """How many events were left out after the last one in the buffer."""
+        self.is_ended = False
+        self.arrival = trio.lowlevel.ParkingLot()
+
+    def put(self, event: ClusterEvent) -> None:
+        """Add one more event, or count it as missed."""
+        if len(self.events) >= self.room:
+            self.missed += 1
+        else:
+            if self.missed:
+                self.events.append(Missed(self.missed))
+                self.missed = 0
+            self.events.append(event)
+        self.arrival.unpark()
+
+    def end(self) -> None:
+        """Let the subscriber come to the end, after what it has not received yet."""
+        self.is_ended = True
+        self.arrival.unpark_all()
+
+
+@final
+class Subscription(trio.abc.ReceiveChannel[ClusterEvent | Missed], metaclass=NoPublicConstructor):
     """The events of a cluster from the moment of subscribing, in order.
 
-    Iterate over it with ``async for``. Bounded: when its buffer is full, events are
+    A channel: iterate over it with ``async for``. Bounded: when its buffer is full, events are
     left out, and a ``Missed`` stands in their place and says how many.
     """
 
-    def __init__(self, buffer: int) -> None:
-        self._room = buffer
-        self._events: deque[ClusterEvent | Missed] = deque()
-        self._missed = 0
-        self._closed = False
-        self._arrival = trio.lowlevel.ParkingLot()
-
-    def __aiter__(self) -> Subscription:
-        return self
-
-    async def __anext__(self) -> ClusterEvent | Missed:
-        try:
-            return await self.receive()
-        except trio.EndOfChannel:
-            raise StopAsyncIteration from None
+    def __init__(self, buffer: _Buffer) -> None:
+        self._buffer = buffer
+        self._is_closed = False
 
     async def receive(self) -> ClusterEvent | Missed:
-        """The next event, as soon as there is one. Cancellation loses none.
+        """Wait for the next event. Cancellation loses none.
 
         Raises:
             trio.EndOfChannel: the cluster is closed and everything has been received.
+            trio.ClosedResourceError: the subscription itself was closed.
         """
-        await trio.lowlevel.checkpoint()
-        while not (self._events or self._missed or self._closed):
-            await self._arrival.park()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        buffer = self._buffer
+        if self._has_something:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while not self._has_something:
+            await buffer.arrival.park()
         return self.receive_nowait()
 
+    @property
+    def _has_something(self) -> bool:
+        buffer = self._buffer
+        return bool(buffer.events or buffer.missed or buffer.is_ended or self._is_closed)
+
     def receive_nowait(self) -> ClusterEvent | Missed:
-        """The next event, if there is one.
+        """Take the next event, if there is one.
 
         Raises:
             trio.WouldBlock: there is none.
             trio.EndOfChannel: there is none, and the cluster is closed.
+            trio.ClosedResourceError: the subscription itself was closed.
         """
-        if self._events:
-            return self._events.popleft()
-        if self._missed:
-            count, self._missed = self._missed, 0
+        buffer = self._buffer
+        if self._is_closed:
+            raise trio.ClosedResourceError
+        if buffer.events:
+            return buffer.events.popleft()
+        if buffer.missed:
+            count, buffer.missed = buffer.missed, 0
             return Missed(count)
-        if self._closed:
+        if buffer.is_ended:
             raise trio.EndOfChannel
         raise trio.WouldBlock
 
-    def put(self, event: ClusterEvent) -> None:
-        """Give the subscriber one more event, or count it as missed."""
-        if len(self._events) >= self._room:
-            self._missed += 1
-        else:
-            if self._missed:
-                self._events.append(Missed(self._missed))
-                self._missed = 0
-            self._events.append(event)
-        self._arrival.unpark()
-
-    def close(self) -> None:
-        """Let the subscriber come to the end, after what it has not received yet."""
-        self._closed = True
-        self._arrival.unpark_all()
+    async def aclose(self) -> None:
+        """Receive nothing more. Leaving the block of ``subscribe()`` does the same."""
+        self._is_closed = True
+        self._buffer.arrival.unpark_all()
+        await trio.lowlevel.checkpoint()
 
 
 @final
@@ -88,35 +111,39 @@ class EventLog:
 
     def __init__(self, history: int) -> None:
         self._history: deque[ClusterEvent] = deque(maxlen=history)
-        self._subscriptions: dict[Subscription, None] = {}
-        self._closed = False
+        self._buffers: dict[_Buffer, None] = {}
+        self._is_closed = False
 
     def publish(self, event: ClusterEvent) -> None:
-        """Tell everybody; never blocks."""
+        """Tell every subscriber; never blocks."""
         self._history.append(event)
-        for subscription in self._subscriptions:
-            subscription.put(event)
+        for buffer in self._buffers:
+            buffer.put(event)
 
     def history(self) -> tuple[ClusterEvent, ...]:
-        """The latest events, oldest first."""
+        """Get the latest events, oldest first."""
         return tuple(self._history)
 
     @contextmanager
-    def subscribe(self, buffer: int) -> Iterator[Subscription]:
-        """A subscription for as long as the block lasts."""
-        if buffer < 1:
-            raise ValueError(f"buffer must be at least 1, not {buffer!r}")
-        subscription = Subscription(buffer)
-        if self._closed:
-            subscription.close()
-        self._subscriptions[subscription] = None
+    def subscribe(self, room: int) -> Iterator[Subscription]:
+        """Subscribe for as long as the block lasts.
+
+        Args:
+            room: how many events may wait for the subscriber.
+        """
+        if room < 1:
+            raise ValueError(f"buffer must be at least 1, not {room!r}")
+        buffer = _Buffer(room)
+        if self._is_closed:
+            buffer.end()
+        self._buffers[buffer] = None
         try:
-            yield subscription
+            yield construct(Subscription, buffer)
         finally:
-            del self._subscriptions[subscription]
+            del self._buffers[buffer]
 
     def close(self) -> None:
-        """There will be no more events."""
-        self._closed = True
-        for subscription in self._subscriptions:
-            subscription.close()
+        """End every subscription: there will be no more events."""
+        self._is_closed = True
+        for buffer in self._buffers:
+            buffer.end()

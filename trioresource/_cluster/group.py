@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+from .._util.construction import NoPublicConstructor, construct
 from .resource import Resource
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Group:
+class Group(metaclass=NoPublicConstructor):
     """A group of a cluster: the resources that are taken over together."""
 
     __slots__ = ("_engine", "_record")
@@ -41,7 +42,7 @@ class Group:
     def resources(self) -> Mapping[str, Resource]:
         """Its members by name, in the order in which they were added."""
         members = self._record.members
-        return {name: Resource(record, self._engine) for name, record in members.items()}
+        return {name: construct(Resource, record, self._engine) for name, record in members.items()}
 
     @property
     def is_locked(self) -> bool:

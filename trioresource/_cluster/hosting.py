@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
     import trio
@@ -102,6 +102,10 @@ class Monitor(Protocol):
         """Make an instance of a handler and open it."""
 
 
-if TYPE_CHECKING:
-    OpenMonitor = Callable[[trio.MemorySendChannel[Report]], AbstractAsyncContextManager[Monitor]]
-    """Opens a monitor whose reports go into a channel."""
+class OpenMonitor(Protocol):
+    """Opens a monitor."""
+
+    def __call__(
+        self, reports: trio.MemorySendChannel[Report]
+    ) -> AbstractAsyncContextManager[Monitor]:
+        """Open a monitor whose reports go into a channel, which it closes when it has ended."""

@@ -13,11 +13,17 @@ from .._model.states import DesiredState, GroupState, ResourceState, compute_gro
 from .._util.waiting import Watched
 
 if TYPE_CHECKING:
-    from .._model.reports import AttemptEnded, AttemptStuck, CommandTaken, FailureReport, StateChange
     from collections.abc import Mapping
 
     from .._model.dependencies import Dependencies
     from .._model.policy import RestartPolicy
+    from .._model.reports import (
+        AttemptEnded,
+        AttemptStuck,
+        CommandTaken,
+        FailureReport,
+        StateChange,
+    )
     from .hosting import Hosted
 
 TERMINATED = "terminated"
@@ -57,9 +63,9 @@ class Reported:
 
     __slots__ = (
         "epoch",
+        "failed_change",
         "failure",
         "is_ended",
-        "is_failure_missing",
         "is_settled",
         "observed",
         "online_since",
@@ -83,7 +89,7 @@ class Reported:
         """Since when the latest attempt has been online, if it came so far."""
         self.failure: FailureReport | None = None
         """The latest failure."""
-        self.is_failure_missing: bool = False
+        self.failed_change: StateChange | None = None
         """It has failed, and the report that says why is still on its way."""
         self.stuck_tree: str | None = None
         """The tasks of the attempt that was terminated and does not end; None if it is not so."""
@@ -96,7 +102,7 @@ class Reported:
         self.value = report.value
         self.is_ended = report.new is ResourceState.OFFLINE
         self.is_settled = not report.new.is_pending
-        self.is_failure_missing = report.new is ResourceState.FAILED
+        self.failed_change = report if report.new is ResourceState.FAILED else None
         if report.new is ResourceState.ONLINE_PENDING:
             self.online_since = None
         elif report.new is ResourceState.ONLINE:
@@ -108,7 +114,7 @@ class Reported:
         """Note why an attempt has failed."""
         self.observed = report.generation
         self.failure = report
-        self.is_failure_missing = False
+        self.failed_change = None
 
     def take_end(self, report: AttemptEnded) -> None:
         """Note that nothing is left of an attempt that had failed."""
@@ -358,7 +364,7 @@ class ResourceRecord:
         # Once a failure has been decided about, "is_starting" tells whether it comes back.
         is_undecided = (
             self.reported.state is ResourceState.OFFLINE_PENDING
-            or self.reported.is_failure_missing
+            or self.reported.failed_change is not None
             or not self.is_current
         )
         return is_waited_for and is_undecided
@@ -372,7 +378,7 @@ class ResourceRecord:
             and not self.is_begun_unheard
             and not self.is_told_to_fail
             and self.reported.is_settled
-            and not self.reported.is_failure_missing
+            and self.reported.failed_change is None
         )
 
     @property
@@ -448,8 +454,12 @@ class ResourceRecord:
             self._watched.set(state)
 
     def wake(self) -> None:
-        """Wake the tasks that wait for an outcome; they look for themselves."""
-        if self._changes is not None:
+        """Wake the tasks that wait for an outcome, if there may be one; they look for themselves.
+
+        While an attempt is on its way up or down there is none, and to wake a task in vain costs
+        as much as a step of the attempt.
+        """
+        if self._changes is not None and not (self.is_in_the_way and not self.is_settled):
             self._changes.unpark_all()
 
     async def wait_state(self, *states: ResourceState, held_for: float) -> ResourceState:
@@ -458,8 +468,13 @@ class ResourceRecord:
             self._watched = Watched(self.state)
         return await self._watched.wait(*states, held_for=held_for)
 
+    def wake_all(self) -> None:
+        """Wake the tasks that wait for an outcome: there will be none."""
+        if self._changes is not None:
+            self._changes.unpark_all()
+
     async def next_change(self) -> None:
-        """Wait until the engine has reconsidered it again."""
+        """Wait until the engine has reconsidered it again, and it may have settled or ended."""
         if self._changes is None:
             self._changes = trio.lowlevel.ParkingLot()
         await self._changes.park()

@@ -52,7 +52,6 @@ class Recovery:
             record.failures,
             now=report.time,
             random=self._random,
-            can_fail_over=False,
         )
         # Those that no longer count are the oldest.
         record.failures = record.failures[-decision.failures :]

@@ -11,6 +11,7 @@ import trio
 from .._errors import InvalidStateError, OfflineFailed, ResourceNotAvailable
 from .._model.properties import changed_names, check_changes, is_dynamic
 from .._model.states import ResourceState
+from .._util.construction import NoPublicConstructor
 from .._util.running import is_task_of
 from .answers import answer_online, describe_stuck, raise_if_cannot_come_online
 
@@ -33,7 +34,7 @@ class Applied(enum.Enum):
 
 
 @final
-class Resource:
+class Resource(metaclass=NoPublicConstructor):
     """A resource of a cluster; made by ``Cluster.add``.
 
     The latest command is the desired state: the cluster keeps to it through failures.
@@ -192,9 +193,8 @@ class Resource:
         if is_task_of(record.hosted.instance):
             # It cannot be joined with itself.
             return
-        await trio.lowlevel.cancel_shielded_checkpoint()
         # The bound is that of the terminate timers: a stuck attempt is reported.
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True):  # noqa: ASYNC912
             while engine.knows(record) and not record.has_ended(generation, epoch):
                 await record.next_change()
         await trio.lowlevel.checkpoint_if_cancelled()

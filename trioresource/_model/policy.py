@@ -1,4 +1,4 @@
-"""How long to wait, how often to look, what to do after a failure: values and decisions.
+"""How long to wait, how often to poll, what to do after a failure: values and decisions.
 
 All durations are seconds. The defaults are those that Windows failover clusters
 document for PendingTimeout, DeadlockTimeout, LooksAlivePollInterval,
@@ -12,7 +12,7 @@ import enum
 import math
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import attrs
 from attrs.validators import instance_of, optional
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 _LARGEST: Final = 1e12
-"""Beyond 30,000 years a number is a slip, and sums with it lose their fractions."""
+"""Largest finite number of seconds, 30,000 years: more is a slip, and sums with it would
+lose their fractions."""
 
 _Validator = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
@@ -62,38 +63,40 @@ _SECONDS_OR_NONE: Final[_Validator] = optional(_number(infinite=False))
 
 @attrs.frozen(kw_only=True)
 class Deadlines:
-    """The four clocks of an attempt; they are never merged.
+    """The four deadlines of an attempt, in seconds; each has a clock of its own.
 
     Raises:
         ValueError: a deadline is not a number greater than 0.
     """
 
     soft: float = attrs.field(default=0.3, validator=_number())
-    """How long ``online()`` and ``offline()`` wait before they answer "pending". It
+    """How long ``online()`` and ``offline()`` wait before they return a pending state. It
     cancels nothing."""
     pending: float = attrs.field(default=180.0, validator=_number())
-    """The longest gap between progress reports while pending; overrun terminates."""
+    """The longest gap between progress reports while pending; if it is overrun, the attempt
+    is terminated."""
     deadlock: float = attrs.field(default=300.0, validator=_number())
     """The longest single call of any entry point; it also caps ``pending``."""
     terminate: float = attrs.field(default=30.0, validator=_number())
-    """The bound of clean-up; an attempt that overruns it is stuck."""
+    """The longest time for all of the clean-up; an attempt that overruns it is stuck."""
 
     @property
     def progress_gap(self) -> float:
-        """The pending deadline in force: never longer than the deadlock deadline."""
+        """The pending deadline that is applied: never longer than the deadlock deadline."""
         return min(self.pending, self.deadlock)
 
 
 @attrs.frozen(kw_only=True)
 class PollIntervals:
-    """How often a resource is looked at while it is online.
+    """How often a resource is polled while it is online, in seconds.
 
-    ``None`` inherits from the resource's type, and from 5 s and 60 s after that.
-    Neither can be 0, and ``is_alive`` polling can not be turned off.
+    ``None`` inherits from the resource's type; what the type leaves None is 5 s for
+    ``looks_alive`` and 60 s for ``is_alive``. Neither can be 0, and ``is_alive`` polling
+    cannot be turned off.
 
     Raises:
-        ValueError: an interval is below 10 ms or infinite, or the threshold is not
-            possible.
+        ValueError: an interval is below 10 ms or infinite, or ``failures`` is more than
+            ``window``.
     """
 
     looks_alive: float | None = attrs.field(
@@ -103,24 +106,28 @@ class PollIntervals:
         default=None, validator=optional(_number(0.01, open_below=False, infinite=False))
     )
     failures: int | None = attrs.field(default=None, validator=optional(_count(1)))
-    """How many of the last ``window`` answers of ``is_alive`` must be no before the
-    resource counts as failed. By default 1."""
+    """How many of the last ``window`` answers of ``is_alive`` must be False until the
+    resource counts as failed. The default is 1."""
     window: int | None = attrs.field(default=None, validator=optional(_count(1)))
-    """How many answers count. By default as many as ``failures``."""
+    """How many answers are counted. The default is ``failures``."""
 
     def __attrs_post_init__(self) -> None:
         if (self.failures or 1) > (self.window or self.failures or 1):
             raise ValueError(
-                f"failures ({self.failures}) can not be more than window ({self.window or 1})"
+                f"failures ({self.failures}) cannot be more than window ({self.window or 1})"
             )
 
     def inherit(self, parent: PollIntervals) -> PollIntervals:
-        """These intervals, with what is not set taken from ``parent``.
+        """Fill in what these intervals leave None.
 
-        ``failures`` and ``window`` are one threshold: who sets either inherits neither.
+        ``failures`` and ``window`` are one threshold: if either is set, neither is
+        inherited. ``parent`` might allow no such pair.
 
         Args:
             parent: the intervals of the type, or ``DEFAULT_POLL_INTERVALS``.
+
+        Returns:
+            These intervals, with those of the parent where they are None.
         """
         own_threshold = self.failures is not None or self.window is not None
         threshold = self if own_threshold else parent
@@ -133,18 +140,19 @@ class PollIntervals:
 
 
 DEFAULT_POLL_INTERVALS: Final = PollIntervals(looks_alive=5.0, is_alive=60.0)
-"""What a type inherits that sets no intervals."""
+"""The intervals of a type that sets none."""
 
 
 class RestartAction(enum.Enum):
-    """What to do when a resource fails that should be online (RestartAction 0, 1, 2)."""
+    """What to do when a resource that should be online fails (Windows: RestartAction)."""
 
     NONE = "none"
     """Leave it failed."""
     RESTART = "restart"
-    """Restart it here; when the budget is spent, stay failed and retry later."""
+    """Restart it; when too many restarts have failed, leave it failed and retry later."""
     RESTART_AND_FAIL_OVER = "restart-and-fail-over"
-    """Restart it here; when the budget is spent, move its group to another node."""
+    """Restart it; when too many restarts have failed, move its group to another node. With
+    one node, the only possibility so far, this is the same as ``RESTART``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -157,19 +165,19 @@ class Backoff:
 
     factor: float = attrs.field(default=2.0, validator=_number(1, open_below=False, infinite=False))
     maximum: float = attrs.field(default=60.0, validator=_number(infinite=False))
-    """Seconds; no delay is longer, not even the first."""
+    """The longest delay in seconds; it also bounds the first."""
     jitter: float = attrs.field(
         default=0.0, validator=_number(open_below=False, most=1, infinite=False)
     )
-    """The share of the delay, 0 to 1, by which it is made shorter at random."""
+    """The part of the delay, 0 to 1, of which a random share is taken off."""
 
     def delay(self, base: float, failures: int, random: Random) -> float:
-        """The delay before the restart that follows a number of failures.
+        """Compute the delay before the restart that follows a number of failures.
 
         Args:
             base: the delay after the first failure, in seconds.
             failures: how many failures the series holds so far, 1 or more.
-            random: where the jitter comes from; not asked where there is none.
+            random: the generator for the jitter; not used without jitter.
 
         Returns:
             Seconds, from 0 to ``maximum``.
@@ -185,13 +193,13 @@ class Backoff:
 class RestartPolicy:
     """What to do when a resource fails.
 
-    ``threshold`` failures within ``period`` are answered by a restart after
-    ``delay``; the next one escalates. A manual command is never refused because the
-    budget is spent, and it clears the budget.
+    Up to ``threshold`` failures within ``period`` seconds lead to a restart after
+    ``delay`` seconds; the next failure escalates. A command given by hand is never refused
+    because of earlier failures, and the count begins anew with it.
 
     Raises:
         ValueError: a value is out of its bounds.
-        TypeError: ``action`` or ``backoff`` is something else.
+        TypeError: ``action`` is no ``RestartAction``, or ``backoff`` no ``Backoff``.
     """
 
     action: RestartAction = attrs.field(
@@ -201,17 +209,20 @@ class RestartPolicy:
     period: float = attrs.field(default=900.0, validator=_number())
     delay: float = attrs.field(default=0.5, validator=_number(open_below=False, infinite=False))
     retry: float | None = attrs.field(default=3600.0, validator=_SECONDS_OR_NONE)
-    """How long the resource stays failed after the last resort before a new series of
-    restarts; ``None`` means for good."""
+    """Seconds that the resource stays failed after the last restart, until a new series of
+    restarts begins; ``None`` means for good."""
     backoff: Backoff | None = attrs.field(default=None, validator=optional(instance_of(Backoff)))
     """``None``: every restart waits ``delay``."""
     stable_after: float | None = attrs.field(default=None, validator=_SECONDS_OR_NONE)
-    """Being online this long clears the budget; ``None``: only ``period`` does."""
+    """Seconds of being online after which earlier failures are forgotten; ``None``: they are
+    forgotten only after ``period``."""
 
 
 @attrs.frozen(kw_only=True)
 class FailoverPolicy:
     """How often a group may be moved to another node because of failures.
+
+    Not public and not part of the cluster file until a cluster can have several nodes.
 
     Raises:
         ValueError: a value is out of its bounds.
@@ -222,11 +233,11 @@ class FailoverPolicy:
     period: float = attrs.field(default=6 * 3600.0, validator=_number())
 
     def allows(self, failovers: Sequence[float], *, nodes: int, now: float) -> bool:
-        """Whether one more failover is within the budget.
+        """Tell whether one more failover is allowed.
 
         Args:
-            failovers: when the earlier ones were, in seconds on the clock of ``now``.
-            nodes: the number of nodes that the group may live on.
+            failovers: the times of earlier failovers, in seconds on the clock of ``now``.
+            nodes: the number of nodes that the group may be on.
             now: the time of the decision.
         """
         threshold = nodes - 1 if self.threshold is None else self.threshold
@@ -235,7 +246,7 @@ class FailoverPolicy:
 
 @attrs.frozen
 class Restart:
-    """Decision: bring the resource online again after ``delay`` seconds."""
+    """Decision: restart the resource after ``delay`` seconds."""
 
     delay: float
     failures: int
@@ -244,20 +255,48 @@ class Restart:
 
 @attrs.frozen
 class FailOver:
-    """Decision: the budget here is spent, move the group to another node."""
+    """Decision: restarts on this node have failed, move the group to another node.
+
+    Not public until a cluster can have several nodes.
+    """
 
     failures: int
 
 
 @attrs.frozen
 class StayFailed:
-    """Decision: leave it failed, and try again after ``retry`` seconds, if at all."""
+    """Decision: leave the resource failed, and try again after ``retry`` seconds."""
 
     retry: float | None
+    """None: do not try again."""
     failures: int
+    """How many failures the restart period holds, this one included."""
 
 
-RecoveryDecision = Restart | FailOver | StayFailed
+RecoveryDecision = Restart | StayFailed
+"""What a cluster of one node may decide about a failure."""
+
+
+@overload
+def decide_recovery(
+    policy: RestartPolicy,
+    failures: Sequence[float],
+    *,
+    now: float,
+    random: Random,
+    can_fail_over: Literal[False] = False,
+) -> RecoveryDecision: ...
+
+
+@overload
+def decide_recovery(
+    policy: RestartPolicy,
+    failures: Sequence[float],
+    *,
+    now: float,
+    random: Random,
+    can_fail_over: bool,
+) -> RecoveryDecision | FailOver: ...
 
 
 def decide_recovery(
@@ -266,16 +305,16 @@ def decide_recovery(
     *,
     now: float,
     random: Random,
-    can_fail_over: bool,
-) -> RecoveryDecision:
-    """What to do about a failure of a resource that should be online.
+    can_fail_over: bool = False,
+) -> RecoveryDecision | FailOver:
+    """Decide what to do about a failure of a resource that should be online.
 
     Args:
         policy: the resource's restart policy.
-        failures: when the failures of the present series were, this one included, in
+        failures: the times of the failures of the present series, this one included, in
             seconds on the clock of ``now``.
         now: the time of the decision.
-        random: where jitter comes from.
+        random: the generator for jitter.
         can_fail_over: whether another node could take the group.
 
     Returns:

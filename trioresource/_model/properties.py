@@ -1,13 +1,12 @@
 """Private properties: what a resource type lets its users set, read into a parameter block.
 
-A value is looked for in what is set for the resource, then in the defaults of the
-resource type, then in the schema's ([MS-CMRP] 3.1.1.9.1). All mistakes are found before
-anything is changed, and no message ever holds the value of a secret.
+A value comes from what is set for the resource, or else from the defaults of the resource
+type, or else from the default of the field ([MS-CMRP] 3.1.1.9.1). All mistakes are found
+before anything is changed, and no message ever holds the value of a secret.
 """
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ import pydantic
 from pydantic_core.core_schema import ErrorType
 
 from .._errors import PropertyError
+from .._util.spelling import did_you_mean
 from .property_descriptions import PropertyDescription as PropertyDescription
 from .property_descriptions import describe_properties as describe_properties
 from .property_descriptions import dynamic as dynamic
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PropertiesT = TypeVar("PropertiesT", bound="Properties")
+PropertyPath = tuple[str | int, ...]
+"""A place within properties: names of keys and indices of lists, from the outermost inwards."""
 
 
 class Properties(pydantic.BaseModel):
@@ -39,8 +41,8 @@ class Properties(pydantic.BaseModel):
     ``pydantic.SecretStr``.
 
     Raises:
-        TypeError: a subclass takes back what is promised here, or gives a property a
-            second name.
+        TypeError: a subclass changes a setting that makes it frozen or strict, or gives a
+            property a second name.
     """
 
     model_config: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(
@@ -56,7 +58,7 @@ class Properties(pydantic.BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         for setting in ("frozen", "extra", "validate_default", "hide_input_in_errors"):
             if cls.model_config.get(setting) != Properties.model_config.get(setting):
-                raise TypeError(f"{cls.__name__}: the setting {setting!r} can not be changed")
+                raise TypeError(f"{cls.__name__}: the setting {setting!r} cannot be changed")
         for name, info in cls.model_fields.items():
             if info.alias is not None or info.validation_alias is not None:
                 raise TypeError(
@@ -98,27 +100,36 @@ def read_properties(
         layers: values by name, the weakest layer first: the defaults of the type, then
             what is set for the resource. Where there are several, the first may hold
             read-only properties; no other may.
-        owner: whose properties they are, for the message: the name of the resource.
+        owner: the name of the resource, for the message.
 
     Returns:
         The validated values, frozen.
 
     Raises:
-        PropertyError: the type does not accept them; all mistakes are in the message.
+        PropertyError: the type does not accept them; the message lists every mistake.
     """
     if cls is NoProperties and not any(layers):
         return cast("PropertiesT", NO_PROPERTIES)
-    fixed = layers[:1] if len(layers) > 1 else ()
-    settable = layers[len(fixed) :]
-    values = {name: value for layer in layers for name, value in layer.items()}
-    mistakes: dict[str, str] = {}
-    for description in describe_properties(cls):
-        name = description.name
-        if description.read_only and any(name in layer for layer in settable):
-            mistakes[name] = _READ_ONLY
-            del values[name]
-            values.update((name, layer[name]) for layer in fixed if name in layer)
-    return _validated(cls, values, mistakes, owner)
+    properties, mistakes = _validate(cls, *_overlay(cls, layers))
+    if properties is None:
+        raise _property_error(owner or cls.__name__, mistakes)
+    return properties
+
+
+def find_property_mistakes(
+    cls: type[Properties], *layers: Mapping[str, Any]
+) -> dict[PropertyPath, str]:
+    """Find everything for which ``read_properties`` would raise an error.
+
+    Args:
+        cls: the properties of the resource type.
+        layers: as for ``read_properties``.
+
+    Returns:
+        What is wrong, by the place in the properties: names of keys and indices of lists.
+        The place of a mistake that concerns several properties is empty.
+    """
+    return _validate(cls, *_overlay(cls, layers))[1]
 
 
 def check_changes(
@@ -129,7 +140,7 @@ def check_changes(
     defaults: Mapping[str, Any] | None = None,
     owner: str = "",
 ) -> dict[str, Any]:
-    """Work out what would be stored after a change of properties; nothing is changed.
+    """Work out what would be stored after a change of properties; change nothing.
 
     Args:
         cls: the properties of the resource type.
@@ -137,42 +148,45 @@ def check_changes(
         changes: new values by name; ``DEFAULT`` clears a property. Clearing is allowed
             for whatever is stored, also for a name that the type no longer knows.
         defaults: the defaults of the resource type.
-        owner: whose properties they are, for the message: the name of the resource.
+        owner: the name of the resource, for the message.
 
     Returns:
-        A new mapping of what is to be stored: what was given, not what it was
-        converted to.
+        A new mapping of what is to be stored: the values as given, not as converted.
 
     Raises:
-        PropertyError: the type does not accept the outcome; all mistakes are in the
-            message, and none of the changes counts.
+        PropertyError: the type does not accept the result; the message lists every
+            mistake.
     """
     known = {description.name: description for description in describe_properties(cls)}
     changed = dict(stored)
-    mistakes: dict[str, str] = {}
+    mistakes: dict[PropertyPath, str] = {}
     for name, value in changes.items():
         if value is DEFAULT and name in stored:
             del changed[name]
         elif name not in known:
-            mistakes[name] = _unknown(name, known)
+            mistakes[(name,)] = _unknown(name, known)
         elif known[name].read_only:
-            mistakes[name] = _READ_ONLY
+            mistakes[(name,)] = _READ_ONLY
         elif value is not DEFAULT:
             changed[name] = value
     for name, description in known.items():
         if description.read_only and name in changed:
-            mistakes[name] = _READ_ONLY
-    values = {**(defaults or {}), **changed}
-    _validated(cls, values, mistakes, owner)
+            mistakes[(name,)] = _READ_ONLY
+    _, mistakes = _validate(cls, {**(defaults or {}), **changed}, mistakes)
+    if mistakes:
+        raise _property_error(owner or cls.__name__, mistakes)
     return changed
 
 
 def changed_names(old: Properties, new: Properties) -> tuple[str, ...]:
-    """The names of the properties that differ, in the order of definition.
+    """Compare two parameter blocks of one type.
 
     Args:
         old: properties of a resource.
         new: other properties of the same type.
+
+    Returns:
+        The names of the properties that differ, in the order of definition.
     """
     if old is new:
         return ()
@@ -182,11 +196,11 @@ def changed_names(old: Properties, new: Properties) -> tuple[str, ...]:
 
 
 def is_dynamic(cls: type[Properties], names: Iterable[str]) -> bool:
-    """Whether every one of these properties may be applied while online.
+    """Tell whether all of these properties may be applied while the resource is online.
 
     Args:
         cls: the properties of the resource type.
-        names: names of properties; for none at all the answer is True.
+        names: names of properties; without any the answer is True.
     """
     allowed = [description.name for description in describe_properties(cls) if description.dynamic]
     return all(name in allowed for name in names)
@@ -195,13 +209,29 @@ def is_dynamic(cls: type[Properties], names: Iterable[str]) -> bool:
 # --- mistakes --------------------------------------------------------------------------
 
 _READ_ONLY: Final = "is read-only; leave it out, the type keeps it itself"
-_WHOLE: Final = "properties"
-"""Where a mistake lies that is none of a single property."""
 
 
-def _validated(
-    cls: type[PropertiesT], values: dict[str, Any], mistakes: dict[str, str], owner: str
-) -> PropertiesT:
+def _overlay(
+    cls: type[Properties], layers: tuple[Mapping[str, Any], ...]
+) -> tuple[dict[str, Any], dict[PropertyPath, str]]:
+    """Merge layers of values, without read-only ones that may not be set: those are mistakes."""
+    fixed = layers[:1] if len(layers) > 1 else ()
+    settable = layers[len(fixed) :]
+    values = {name: value for layer in layers for name, value in layer.items()}
+    mistakes: dict[PropertyPath, str] = {}
+    for description in describe_properties(cls):
+        name = description.name
+        if description.read_only and any(name in layer for layer in settable):
+            mistakes[(name,)] = _READ_ONLY
+            del values[name]
+            values.update((name, layer[name]) for layer in fixed if name in layer)
+    return values, mistakes
+
+
+def _validate(
+    cls: type[PropertiesT], values: dict[str, Any], mistakes: dict[PropertyPath, str]
+) -> tuple[PropertiesT | None, dict[PropertyPath, str]]:
+    """Validate values that may have mistakes already: the properties, or all mistakes in order."""
     errors: list[ErrorDetails] = []
     try:
         properties = cls.model_validate(values)
@@ -209,25 +239,29 @@ def _validated(
         errors = error.errors(include_url=False)
     else:
         if not mistakes:
-            return properties
-    # Raised outside of the except block: pydantic's error holds the values, so it must
-    # not become the context of ours.
+            return properties, {}
+    # Outside of the except block: pydantic's error holds the values, so it must not become
+    # the context of an error of ours.
     found = {**_explain(cls, values, errors), **mistakes}
-    order = [description.name for description in describe_properties(cls)]
-    ranks = {name: rank for rank, name in enumerate(order)}
-    keys = sorted(found, key=lambda key: ranks.get(key.partition(".")[0], len(ranks)))
-    lines = [f"{key}: {found[key]}" for key in keys]
-    head = owner or cls.__name__
+    ranks = {name: rank for rank, name in enumerate(cls.model_fields)}
+    paths = sorted(found, key=lambda path: ranks.get(str(path[0]) if path else "", len(ranks)))
+    return None, {path: found[path] for path in paths}
+
+
+def _property_error(head: str, mistakes: Mapping[PropertyPath, str]) -> PropertyError:
+    lines = [
+        f"{'.'.join(map(str, path)) or 'properties'}: {wrong}" for path, wrong in mistakes.items()
+    ]
     if len(lines) == 1:
-        raise PropertyError(f"{head}: {lines[0]}", lines)
+        return PropertyError(f"{head}: {lines[0]}", lines)
     text = "".join(f"\n  {line}" for line in lines)
-    raise PropertyError(f"{head}: {len(lines)} mistakes in the properties:{text}", lines)
+    return PropertyError(f"{head}: {len(lines)} mistakes in the properties:{text}", lines)
 
 
 def _explain(
     cls: type[Properties], values: Mapping[str, Any], errors: Iterable[ErrorDetails]
-) -> dict[str, str]:
-    """What is wrong by place, each place once: a union has an error for each member."""
+) -> dict[PropertyPath, str]:
+    """Say what is wrong in each place, once: a union has an error for each member."""
     known = {description.name: description for description in describe_properties(cls)}
     secrets = [
         text
@@ -235,23 +269,23 @@ def _explain(
         if description.secret
         for text in _texts_within(values.get(name))
     ]
-    found: dict[str, tuple[str, list[str]]] = {}
+    found: dict[PropertyPath, tuple[str, list[str]]] = {}
     for error in errors:
         path = _path(error, values)
-        description = known.get(path[0]) if path else None
+        description = known.get(str(path[0])) if path else None
         wrong, right = _wrong_and_right(error, path, description, known, secrets)
-        _, rights = found.setdefault(".".join(path) or _WHOLE, (wrong, []))
+        _, rights = found.setdefault(path, (wrong, []))
         if right and right not in rights:
             rights.append(right)
     return {
-        place: f"{wrong}; {' or '.join(rights)}" if rights else wrong
-        for place, (wrong, rights) in found.items()
+        path: f"{wrong}; {' or '.join(rights)}" if rights else wrong
+        for path, (wrong, rights) in found.items()
     }
 
 
-def _path(error: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
-    """Where the mistake is, without the labels that pydantic adds for members of unions."""
-    path: list[str] = []
+def _path(error: ErrorDetails, values: Mapping[str, Any]) -> PropertyPath:
+    """Find where a mistake is, without the labels that pydantic adds for members of unions."""
+    path: list[str | int] = []
     value: Any = values
     for depth, part in enumerate(error["loc"], 1):
         is_missing = error["type"] == "missing" and depth == len(error["loc"])
@@ -260,8 +294,8 @@ def _path(error: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
         except (LookupError, TypeError):
             if depth > 1 and not is_missing:
                 continue
-        path.append(str(part))
-    return path
+        path.append(part)
+    return tuple(path)
 
 
 # Errors that the description of the property explains completely.
@@ -276,13 +310,13 @@ _EXPECTATION: Final = re.compile(r"^\w+ should ")
 
 def _wrong_and_right(
     error: ErrorDetails,
-    path: list[str],
+    path: PropertyPath,
     description: PropertyDescription | None,
     known: Mapping[str, PropertyDescription],
     secrets: list[str],
 ) -> tuple[str, str]:
     if error["type"] == "extra_forbidden":
-        return _unknown(path[0], known) if len(path) == 1 else "there is no such key", ""
+        return _unknown(str(path[0]), known) if len(path) == 1 else "there is no such key", ""
     allowed = f"allowed: {description.allowed}" if description and len(path) == 1 else ""
     if error["type"] == "missing":
         return "is required and missing", allowed
@@ -300,7 +334,7 @@ def _wrong_and_right(
 
 
 def _input_text(value: object) -> str:
-    """What was written, if it is short and can hardly be a secret in the wrong place."""
+    """Show what was given, if it is short and can hardly be a secret in the wrong place."""
     if isinstance(value, str):
         return repr(value) if len(value) <= 40 and "@" not in value else "this text"
     if value is None or isinstance(value, bool | int | float):
@@ -311,15 +345,12 @@ def _input_text(value: object) -> str:
 def _unknown(name: str, known: Mapping[str, PropertyDescription]) -> str:
     if not known:
         return "there is no such property; this type has none"
-    plain = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), plain, n=1)
-    if close:
-        return f"there is no such property; did you mean {plain[close[0]]!r}?"
-    return f"there is no such property; there are: {', '.join(known)}"
+    names = ", ".join(known)
+    return f"there is no such property{did_you_mean(name, known) or f'; there are: {names}'}"
 
 
 def _texts_within(value: object) -> Iterator[str]:
-    """Every text in the value of a secret property, as a message could quote it."""
+    """Yield every text in the value of a secret property, as a message could quote it."""
     if isinstance(value, pydantic.SecretStr | pydantic.SecretBytes | pydantic.Secret):
         yield from _texts_within(value.get_secret_value())
     elif isinstance(value, Mapping):

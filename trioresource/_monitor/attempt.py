@@ -26,6 +26,7 @@ from .._util.running import RUNNING_RESOURCE, RunningResource
 from .._util.task_tree import is_within
 from .._util.timers import TimerQueue
 from .background import BackgroundTask, Contexts
+from .messages import Messages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from .launcher import TaskLauncher
 
 T = TypeVar("T")
+
+
+def _refuse_to_abort(_: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED
 
 
 class Phase(enum.Enum):
@@ -192,11 +197,10 @@ class Attempt(OnlineScope):
 
     __slots__ = (
         "_cancel_scope",
-        "_channels",
         "_contexts",
-        "_ended",
         "_epoch",
         "_is_parked",
+        "_joiners",
         "_messages",
         "_was_given_grace",
         "answers",
@@ -211,6 +215,7 @@ class Attempt(OnlineScope):
         "phase",
         "probe",
         "signal",
+        "signal_in_check",
         "stop_asked",
         "task",
     )
@@ -234,6 +239,8 @@ class Attempt(OnlineScope):
         """Why it has failed, until that has been reported."""
         self.signal: str | None = None
         """The first failure that was reported to it and has not been looked into."""
+        self.signal_in_check: str | None = None
+        """The reported failure that ``is_alive`` is being asked about."""
         self.answers: list[ProbeAnswer] | None = None
         """What ``is_alive`` has answered and was not judged yet."""
         self.is_noticed: bool = False
@@ -241,11 +248,10 @@ class Attempt(OnlineScope):
         # Made when the task starts: an attempt that is over before needs neither.
         self._cancel_scope: trio.CancelScope | None = None
         self._contexts: Contexts | None = None
-        self._messages: trio.MemoryReceiveChannel[str] | None = None
-        self._channels: list[trio.MemorySendChannel[str]] = []
+        self._messages: Messages | None = None
         self._is_parked = False
         self._was_given_grace = False
-        self._ended: trio.Event | None = None
+        self._joiners: list[trio.lowlevel.Task] = []
 
     @property
     def running(self) -> RunningResource:
@@ -341,39 +347,10 @@ class Attempt(OnlineScope):
         self.detects_failures = True
         self.owner.failure_source_announced(self)
         if self._messages is None:
-            send, self._messages = trio.open_memory_channel[str](float("inf"))
-            # Kept open here, so that it means nothing if the handler closes its own.
-            self._channels.append(send)
-            self.owner.launcher.start_soon(
-                nursery,
-                self._forward_messages,
-                self._messages,
-                name=f"{self.name}#{self._epoch} failure channel",
-            )
-        channel = self._channels[0].clone()
-        self._channels.append(channel)
-        return channel
-
-    async def _forward_messages(self, messages: trio.MemoryReceiveChannel[str]) -> None:
-        # Ends when the attempt does: cancelled with its nursery.
-        async for detail in messages:
-            self.report_failure(detail)
-            self._drain_messages()
-
-    def _drain_messages(self) -> None:
-        """Forward what has been sent. The first message is the cause, so the rest is dropped."""
-        if self._messages is None:
-            return
-        for _ in range(self._messages.statistics().current_buffer_used):
-            detail = self._messages.receive_nowait()
-            if self.signal is None:
-                self.report_failure(detail)
-
-    def _close_channels(self) -> None:
-        for channel in self._channels:
-            channel.close()
-        if self._messages is not None:
-            self._messages.close()
+            self._messages = Messages(self.report_failure)
+            name = f"{self.name}#{self._epoch} failure channel"
+            self.owner.launcher.start_soon(nursery, self._messages.forward, name=name)
+        return self._messages.open_channel()
 
     # --- what the monitor does with it -------------------------------------------------
 
@@ -429,30 +406,33 @@ class Attempt(OnlineScope):
         else:
             self.owner.attempt_stuck(self)
 
-    async def wait_ended(self) -> None:
-        """Wait until no task and no context of the attempt is left."""
-        if self.phase is Phase.ENDED:
-            return
-        if self._ended is None:
-            self._ended = trio.Event()
-        await self._ended.wait()
+    async def join(self) -> None:
+        """Wait until nothing of the attempt is left, or until it is found to be stuck.
+
+        Cancellation does not end the wait. The terminate timers bound it.
+        """
+        if self.phase is not Phase.ENDED:
+            self._joiners.append(trio.lowlevel.current_task())
+            await trio.lowlevel.wait_task_rescheduled(_refuse_to_abort)
 
     def wake_joiners(self) -> None:
-        """Wake the tasks that wait for the end though it has not come: it is stuck."""
-        waited_for, self._ended = self._ended, None
-        if waited_for is not None:
-            waited_for.set()
+        """Wake the tasks that wait for the end: it has come, or the attempt is stuck."""
+        joiners, self._joiners = self._joiners, []
+        for task in joiners:
+            trio.lowlevel.reschedule(task)
 
     def is_current_task_within(self) -> bool:
         """Whether the caller is a task of this attempt, so that it cannot join it."""
         return is_within(trio.lowlevel.current_task(), self.task)
 
-    def task_ended(self, reason: FailureReason, detail: str, error: Exception | None) -> None:
+    async def task_ended(self, reason: FailureReason, detail: str, error: Exception | None) -> None:
         """Judge the end of a background task that was not asked to end."""
-        # What it said before it ended is the cause of its end.
-        self._drain_messages()
-        if self.signal is not None:
-            reason, detail = FailureReason.SIGNAL, self.signal
+        if self._messages is not None:
+            # What was sent before the end is the cause of the end.
+            await self._messages.flush()
+        said = self.signal_in_check or self.signal
+        if said is not None:
+            reason, detail = FailureReason.SIGNAL, said
         if not self.fail(reason, detail, error) and error is not None:
             self.owner.cleanup_failed(self, reason, error)
 
@@ -483,10 +463,10 @@ class Attempt(OnlineScope):
             self.phase = Phase.ENDED
             self.is_finished = True
             self.nursery = self.task = self._cancel_scope = self._contexts = None
-            self._close_channels()
+            if self._messages is not None:
+                self._messages.close()
             owner.attempt_ended(self)
-            if self._ended is not None:
-                self._ended.set()
+            self.wake_joiners()
 
     async def _live(self) -> None:
         self._cancel_scope = trio.CancelScope()

@@ -32,7 +32,7 @@ class TaskOwner(Protocol):
     def terminate_deadline(self) -> float:
         """Seconds that a clean-up may take."""
 
-    def task_ended(self, reason: FailureReason, detail: str, error: Exception | None) -> None:
+    async def task_ended(self, reason: FailureReason, detail: str, error: Exception | None) -> None:
         """Judge the end of a background task that was not asked to end."""
 
 
@@ -107,11 +107,11 @@ class BackgroundTask:
                 # The caller of start() gets it.
                 raise
             detail = f"{self._name}: {describe_error(error)}"
-            self._owner.task_ended(FailureReason.TASK_CRASHED, detail, error)
+            await self._owner.task_ended(FailureReason.TASK_CRASHED, detail, error)
         else:
             asked = self._owner.stop_asked or self._scope.cancel_called
             if self._is_started and not asked:
-                self._owner.task_ended(FailureReason.TASK_RETURNED, self._name, None)
+                await self._owner.task_ended(FailureReason.TASK_RETURNED, self._name, None)
         finally:
             self._ended.set()
 

@@ -50,6 +50,8 @@ def look_into(attempt: Attempt) -> None:
     """
     answers, attempt.answers = attempt.answers, None
     for answer in answers or ():
+        if answer.signal is not None:
+            attempt.signal_in_check = None
         if not attempt.is_watched:
             break
         if not attempt.owner.maintenance:
@@ -61,8 +63,8 @@ def look_into(attempt: Attempt) -> None:
     if failure is not None:
         attempt.owner.attempt_failed(attempt, failure)
     elif attempt.signal is not None and attempt.is_watched and not attempt.owner.maintenance:
-        signal, attempt.signal = attempt.signal, None
-        attempt.owner.probe(attempt).request(signal)
+        attempt.signal_in_check, attempt.signal = attempt.signal, None
+        attempt.owner.probe(attempt).request(attempt.signal_in_check)
 
 
 def _judge(attempt: Attempt, answer: ProbeAnswer) -> None:

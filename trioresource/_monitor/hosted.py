@@ -16,6 +16,7 @@ from .._errors import (
 )
 from .._model.reports import FailureReason
 from .._model.states import ResourceState
+from .._util.construction import NoPublicConstructor
 from .._util.waiting import Watched, soft_deadline
 from .attempt import Phase
 from .entry_call import EntryCall
@@ -54,7 +55,7 @@ class ResourceStatistics:
 
 
 @final
-class HostedResource:
+class HostedResource(metaclass=NoPublicConstructor):
     """A handler in a monitor: its lifecycle as mechanism, without any policy.
 
     Made by ``ResourceMonitor.host``. The methods that begin with ``begin_`` never
@@ -365,10 +366,8 @@ class HostedResource:
             return
         if attempt.is_current_task_within():
             return
-        # The bound is that of the terminate timers: they wake the joiners of a stuck attempt.
-        with trio.CancelScope(shield=True):  # noqa: ASYNC912
-            while not (attempt.phase is Phase.ENDED or self.stuck):
-                await attempt.wait_ended()
+        if attempt.phase is not Phase.ENDED and not self.stuck:
+            await attempt.join()
         await trio.lowlevel.checkpoint_if_cancelled()
         if attempt.phase is not Phase.ENDED:
             raise self._describe_stuck()

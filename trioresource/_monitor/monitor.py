@@ -12,6 +12,7 @@ from .._errors import InvalidStateError, TrioResourceError
 from .._model.policy import DEFAULT_POLL_INTERVALS, Deadlines, PollIntervals
 from .._model.properties import read_properties
 from .._model.reports import describe_error
+from .._util.construction import NoPublicConstructor, construct
 from .._util.nurseries import open_shielded_nursery, ungrouped
 from .._util.timers import Timers
 from .attempt import AttemptTimers
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @final
-class ResourceMonitor:
+class ResourceMonitor(metaclass=NoPublicConstructor):
     """Hosts resources in one nursery and reports what happens to them.
 
     Made by ``open_monitor``. It never restarts anything: the consumer of its reports decides.
@@ -61,7 +62,8 @@ class ResourceMonitor:
     def reports(self) -> trio.MemoryReceiveChannel[Report]:
         """Everything that happens, in order.
 
-        It ends when the monitor closes; buffered reports can still be received. The receiver must close it (``with monitor.reports:``).
+        It ends when the monitor closes; buffered reports can still be received. The receiver
+        must close it (``with monitor.reports:``), or ``no_leaks()`` finds it open.
 
         Raises:
             InvalidStateError: the reports go to the owner of the monitor.
@@ -125,7 +127,7 @@ class ResourceMonitor:
             timers=self._timers_for(deadlines),
             polling=self._polling_for((poll or PollIntervals()).inherit(info.poll)),
         )
-        hosted = self._hosted[name] = HostedResource(instance, self._forget)
+        hosted = self._hosted[name] = construct(HostedResource, instance, self._forget)
         opened = False
         try:
             await EntryCall(instance, "open", made.open, ()).run()
@@ -280,7 +282,9 @@ async def open_monitor_below(
             outer.start_soon(failures.consume, name="trioresource failure channel")
             if watchdog is not None:
                 nursery.start_soon(Watchdog(watchdog, launcher).run, name="trioresource watchdog")
-            monitor = ResourceMonitor(launcher, ReportSink(send), failures, timers, receive)
+            monitor = construct(
+                ResourceMonitor, launcher, ReportSink(send), failures, timers, receive
+            )
             try:
                 yield monitor
             finally:

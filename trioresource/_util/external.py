@@ -1,7 +1,7 @@
-"""The one seam through which this package awaits real processes, threads and descriptors.
+"""The only place where this package awaits real processes, threads and file descriptors.
 
-When such a thing is done, the kernel decides when the waiting task hears of it. A test
-that explores schedules needs to decide that itself, and installs a gate.
+The kernel decides when a waiting task hears of them. A test that explores schedules must
+decide that itself, so it installs a gate here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Gate(Protocol):
-    """Stands between a task and what it awaits."""
+    """Decides when a task goes on that waits for something outside of Trio."""
 
     async def __call__(
         self, what: str, wait: Callable[[], Awaitable[Any]], *, cancellable: bool
@@ -27,7 +27,7 @@ class Gate(Protocol):
 
         Args:
             what: what is awaited, in words.
-            wait: the wait.
+            wait: the async function that waits.
             cancellable: whether cancellation ends the wait at once.
         """
         ...
@@ -37,12 +37,13 @@ _GATE: Final[trio.lowlevel.RunVar[Gate | None]] = trio.lowlevel.RunVar("external
 _THREADS: Final[trio.lowlevel.RunVar[trio.CapacityLimiter]] = trio.lowlevel.RunVar(
     "resources_threads"
 )
-_MAX_THREADS: Final = 40
-"""As many as Trio's own limiter has; apart from it, so that neither can starve the other."""
+MAX_THREADS: Final = 40
+"""Threads at once, as many as Trio's own limiter allows. This package has a limiter of its own, so
+that its threads and those of the program cannot starve each other."""
 
 
 def set_gate(gate: Gate | None) -> None:
-    """Let every wait of this run pass through ``gate``; ``None`` takes the gate away."""
+    """Send every wait of this run through ``gate``; ``None`` removes the gate."""
     _GATE.set(gate)
 
 
@@ -51,11 +52,11 @@ async def external(what: str, wait: Callable[[], Awaitable[T]], *, cancellable: 
 
     Args:
         what: what is awaited, in words for traces.
-        wait: the wait.
+        wait: the async function that waits.
         cancellable: whether cancellation ends the wait at once.
 
     Returns:
-        What the wait returns. Cancellation is the wait's own affair.
+        What ``wait`` returns.
     """
     gate = _GATE.get()
     if gate is None:
@@ -71,14 +72,14 @@ async def in_thread(what: str, fn: Callable[[*Ts], T], *args: *Ts, abandon: bool
         what: what is awaited, in words for traces.
         fn: the function.
         args: its arguments.
-        abandon: on cancellation, leave the thread behind. Otherwise cancellation waits
-            for the function, and a result that is there is returned. What can be left
-            behind may last for ever, so it does not count among the threads there may be.
+        abandon: upon cancellation, leave the thread behind at once. Otherwise wait for the
+            function, and return its result in spite of the cancellation. A thread that may
+            be left behind may run for ever, so it does not count towards ``MAX_THREADS``.
 
     Returns:
         What the function returns.
     """
-    limiter = trio.CapacityLimiter(1) if abandon else _threads()
+    limiter = trio.CapacityLimiter(1) if abandon else thread_limiter()
 
     async def wait() -> T:
         return await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=abandon, limiter=limiter)
@@ -86,11 +87,12 @@ async def in_thread(what: str, fn: Callable[[*Ts], T], *args: *Ts, abandon: bool
     return await external(what, wait, cancellable=abandon)
 
 
-def _threads() -> trio.CapacityLimiter:
+def thread_limiter() -> trio.CapacityLimiter:
+    """Return the limiter of this run for threads that cancellation waits for."""
     try:
         return _THREADS.get()
     except LookupError:
-        limiter = trio.CapacityLimiter(_MAX_THREADS)
+        limiter = trio.CapacityLimiter(MAX_THREADS)
         _THREADS.set(limiter)
         return limiter
 

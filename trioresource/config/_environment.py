@@ -1,14 +1,14 @@
 """Environment variables in the properties of a cluster file.
 
-A table with the one key ``from_env`` stands for the value of that variable, so that
-secrets stay out of the file; they stay out of the reports about it as well.
+A table whose only key is ``from_env`` stands for the value of that variable. So secrets stay
+out of the file; messages about the file show the name of the variable instead of its value.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ._table import shown
+from ._positions import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,29 +16,33 @@ if TYPE_CHECKING:
     from ._positions import TomlPath
 
 FROM_ENVIRONMENT: Final = "from_env"
-"""The one key of a table that stands for an environment variable."""
+"""The only key of a table that stands for an environment variable."""
 
 
 @final
 class Substitution:
-    """Puts the values of environment variables into properties.
+    """Puts the values of environment variables into the properties of one resource.
 
     Args:
-        environment: the variables there are.
+        environment: the variables by name.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._values: dict[TomlPath, tuple[str, str]] = {}
         self.mistakes: dict[TomlPath, str] = {}
-        """Where no value could be put in, and why."""
+        """Why a variable has no value, by the place in the properties."""
 
     def apply(self, value: Any, place: TomlPath) -> Any:
-        """The value with variables put in, and with ``""`` where that is not possible.
+        """Replace the variables in a value, however deep.
 
         Args:
-            value: what the file says: tables, arrays and everything else.
-            place: where in the properties it is.
+            value: a value of the file: a table, an array or anything else.
+            place: where it is in the properties.
+
+        Returns:
+            A copy of the value with the variables replaced; ``""`` stands for a variable
+            that has no value, which is then one of the mistakes.
         """
         if isinstance(value, list):
             return [self.apply(inner, (*place, index)) for index, inner in enumerate(value)]
@@ -59,15 +63,15 @@ class Substitution:
         return ""
 
     def is_open(self, place: TomlPath) -> bool:
-        """Whether a value is missing there, around it or within it."""
+        """Tell whether a variable without a value is at a place, around it or within it."""
         return any(_overlap(place, other) for other in self.mistakes)
 
     def conceal(self, text: str, place: TomlPath) -> str:
-        """The text with the names of variables in place of the values they gave.
+        """Replace the values of variables in a message by their names.
 
         Args:
-            text: a sentence about what is at ``place``.
-            place: where in the properties.
+            text: a message about the value at ``place``.
+            place: a place in the properties.
         """
         for other, (name, value) in self._values.items():
             if value and _overlap(place, other):
@@ -75,6 +79,6 @@ class Substitution:
         return text
 
 
-def _overlap(one: TomlPath, other: TomlPath) -> bool:
-    """Whether they are the same place, or one lies within the other."""
-    return all(part == other_part for part, other_part in zip(one, other, strict=False))
+def _overlap(first: TomlPath, second: TomlPath) -> bool:
+    """Tell whether two places are the same, or one lies within the other."""
+    return all(part == other for part, other in zip(first, second, strict=False))

@@ -1,12 +1,4 @@
-"""Loading a cluster file into a cluster, as the command line does it.
-
-For programs that keep their resources in a file::
-
-    config = load_cluster_file("cluster.toml")
-    async with open_cluster(shutdown_deadline=config.shutdown_deadline) as cluster:
-        await load(cluster, config)
-        await trio.sleep_forever()
-"""
+"""Adding the resources of a cluster file to a cluster."""
 
 from __future__ import annotations
 
@@ -15,40 +7,38 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from ._types import find_type
-from ._types import load_cluster_file as load_cluster_file
-
 if TYPE_CHECKING:
     from .._cluster import Cluster, Resource
     from ._definition import ClusterConfig, ResourceConfig
 
 _CLEANUP: Final = 30.0
-"""Seconds to remove what was added, when something can not be."""
+"""Seconds to remove the resources that were added before an error; without a bound, a
+handler that does not close would keep the error back."""
 
 
-async def load(cluster: Cluster, config: ClusterConfig) -> tuple[Resource, ...]:
-    """Add the resources of a cluster file to a cluster, and have them brought online.
+async def add_resources(cluster: Cluster, config: ClusterConfig) -> tuple[Resource, ...]:
+    """Add the resources of a cluster file to a cluster, and request that they come online.
 
-    They are added group by group, providers before their dependents. Those with
-    ``autostart``, and what they depend on, are then asked to come online; nobody waits
-    for that here.
+    Resources are added group by group, providers before their dependents. Those with
+    ``autostart``, and all that they depend on, are then requested to come online; call
+    ``wait_online()`` of the cluster or of a resource to wait for that.
 
-    If one can not be added, those that were are removed again. Cancellation leaves what
-    has been added so far; nothing of it is online.
+    If a resource cannot be added, those that were added before it are removed again.
+    Cancellation leaves the resources that have been added so far in the cluster, none of
+    them requested to come online.
 
     Args:
-        cluster: where to.
-        config: what ``load_cluster_file`` has read.
+        cluster: the cluster to add to.
+        config: the definitions that ``load_cluster_file`` returned.
 
     Returns:
         The resources with ``autostart``, in the order in which they were added.
 
     Raises:
         InvalidStateError: a name is taken, or the cluster is closing.
-        NodePaused: the cluster takes nothing new; the resources were added.
-        UnknownType: a resource type is not there any more.
-        Exception: what the handler's ``open`` raised. A note of the exception says which
-            resource it was.
+        NodePaused: the node is paused; the resources were added.
+        Exception: what the ``open`` of a handler raised. A note of the exception gives the
+            name of the resource.
     """
     added: list[Resource] = []
     try:
@@ -60,24 +50,25 @@ async def load(cluster: Cluster, config: ClusterConfig) -> tuple[Resource, ...]:
         with trio.move_on_after(_CLEANUP, shield=True):
             await trio.lowlevel.checkpoint()
             for resource in reversed(added):
-                # The first error is the one that matters.
+                # The first error is the one that is raised.
                 with contextlib.suppress(Exception):
                     await cluster.remove(resource.name)
         raise
-    wanted = tuple(one for one in added if config.resources[one.name].autostart)
-    if wanted:
-        # What counts is the wish. Cancelling the caller ends only the waiting.
+    requested = tuple(resource for resource in added if config.resources[resource.name].autostart)
+    if requested:
+        # The request counts from the first step of online(); cancelled, the call only
+        # stops waiting for the outcome.
         with trio.CancelScope() as waiting:
             waiting.cancel()
-            await cluster.online(*(one.name for one in wanted))
-    return wanted
+            await cluster.online(*(resource.name for resource in requested))
+    return requested
 
 
 async def _add(cluster: Cluster, config: ResourceConfig) -> Resource:
     try:
         return await cluster.add(
             config.name,
-            find_type(config.type),
+            config.handler,
             properties=config.properties,
             group=config.group,
             depends_on=config.depends_on,

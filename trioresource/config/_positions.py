@@ -1,9 +1,9 @@
 """TOML with the line of every key, so that each mistake can be reported with its place.
 
-The standard library parses and refuses; what it accepts is then scanned once more for
-the lines of tables, keys and array elements. The scanner can be small because it sees
-valid TOML only. It also knows what TOML 1.1 adds (line breaks within inline tables), for
-interpreters whose parser does.
+The parser of the standard library does not keep lines. So it parses the text first; then
+the text is scanned once more for the lines of tables, keys and array elements. The scanner
+is small because it only sees valid TOML. It also accepts what TOML 1.1 adds (line breaks
+within inline tables), since the parsers of newer interpreters do.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class TomlSyntaxError(ValueError):
     """The text is not TOML.
 
     Attributes:
-        line: where, counted from 1; None where the parser does not say.
-        column: where in the line, counted from 1; None where the parser does not say.
+        line: the line, counted from 1; None if the parser does not tell it.
+        column: the column, counted from 1; None if the parser does not tell it.
     """
 
     def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
@@ -56,17 +56,20 @@ class TomlSyntaxError(ValueError):
 @final
 @attrs.frozen
 class TomlDocument:
-    """The values of a TOML document, and the lines on which they stand."""
+    """The values of a TOML document, with the line of each."""
 
     values: dict[str, Any]
     lines: Mapping[TomlPath, int] = attrs.field(repr=False)
 
     def line(self, path: TomlPath) -> int:
-        """The line of a key or array element, counted from 1.
+        """Find the line of a key or array element.
 
         Args:
-            path: the place; where nothing is written there, the nearest table around it
-                counts.
+            path: the place of the key or element.
+
+        Returns:
+            The line, counted from 1. If the document has nothing in this place, the line of
+            the nearest table around it.
         """
         while path:
             if path in self.lines:
@@ -82,7 +85,7 @@ def read_toml(text: str) -> TomlDocument:
         text: the document.
 
     Raises:
-        TomlSyntaxError: it is not TOML.
+        TomlSyntaxError: the text is not TOML.
     """
     text = text.replace("\r\n", "\n")
     try:
@@ -91,8 +94,19 @@ def read_toml(text: str) -> TomlDocument:
     except RecursionError:
         raise TomlSyntaxError("arrays and inline tables are nested too deeply") from None
     except ValueError as error:
-        # Not only TOMLDecodeError: a number of thousands of digits is a plain ValueError.
+        # Not only TOMLDecodeError: a number of thousands of digits raises a plain ValueError.
         raise _syntax_error(str(error), text) from None
+
+
+def shown(value: Any) -> str:
+    """Show a value as TOML spells it; of a table or an array only the kind."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, str | int | float) else str(value)
 
 
 def _syntax_error(message: str, text: str) -> TomlSyntaxError:
@@ -108,7 +122,7 @@ def _syntax_error(message: str, text: str) -> TomlSyntaxError:
 
 @final
 class _Scanner:
-    """One pass over valid TOML; ``lines`` is the outcome."""
+    """Finds the lines of everything in a text that is valid TOML, in one pass."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -122,7 +136,7 @@ class _Scanner:
         return bisect_right(self._line_ends, self._at) + 1
 
     def _skip(self, pattern: re.Pattern[str]) -> str:
-        """Move behind what the pattern matches; the text that follows, up to two characters."""
+        """Move past what the pattern matches; return the next two characters."""
         match = pattern.match(self._text, self._at)
         assert match is not None
         self._at = match.end()
@@ -151,7 +165,7 @@ class _Scanner:
             self.lines.setdefault(path, line)
             self._array_lengths[path] = self._array_lengths.get(path, 0) + 1
             path = self._last_element(path)
-        # A table's own header tells more than the header of a table within it.
+        # The header of a table replaces the line that a table within it may have set.
         self.lines[path] = line
         return path
 

@@ -1,6 +1,6 @@
-"""Looking at something from outside: does it accept connections, does it answer HTTP?
+"""Probe something from outside: does it accept connections, does it answer HTTP?
 
-A probe answers with what is wrong, in words, or with an empty string if all is well.
+A probe returns what is wrong, in words, or an empty string if all is well.
 """
 
 from __future__ import annotations
@@ -23,32 +23,35 @@ from .._util.external import external, in_thread
 
 Probe = Callable[[], Awaitable[str]]
 
-_MOST_BODY: Final = 1 << 20
-"""Bytes of an answer that are looked through for a pattern."""
-_MOST_REPORTS: Final = 20
+_MAX_BODY: Final = 1 << 20
+"""Bytes of a body that are searched for the pattern; the rest is never read."""
+_MAX_REPORTS: Final = 20
+"""Reports of progress in one wait; without a bound a server that fails each time in another way
+would keep the attempt pending for ever."""
 _FIRST_PAUSE: Final = 0.001
-"""Seconds: a local server is often ready within milliseconds."""
+"""Seconds to the second probe; a local server is often ready within milliseconds."""
 _GROWTH: Final = 1.5
+"""Factor from one pause between probes to the next."""
 _PORTS: Final = range(1, 65536)
 _STATUSES: Final = range(100, 600)
 _TOKEN: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-"""What the name of a header is made of (RFC 9110, 5.6.2)."""
+"""The name of a header (RFC 9110, 5.6.2)."""
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def split_address(value: str) -> tuple[str, int]:
-    """Split ``host:port``; a host with colons stands in square brackets.
+    """Split ``host:port``; a host that contains colons must be in square brackets.
 
     Raises:
-        ValueError: it is not written so.
+        ValueError: the value has another form.
     """
     host, _, port = value.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     number = int(port) if port.isdecimal() and port.isascii() else 0
     if not host.strip("[]") or number not in _PORTS or (":" in host and not bracketed):
         raise ValueError(
-            "must be host:port with a port of 1 to 65535 (an IPv6 address in brackets),"
+            "must be host:port with a port from 1 to 65535 (an IPv6 address in brackets),"
             f" not {value!r}"
         )
     return host.strip("[]"), number
@@ -65,19 +68,19 @@ def _check_url(value: str) -> str:
         raise ValueError(f"must be http://host... or https://host..., not {value!r}")
     _ = parts.port
     if " " in value:
-        raise ValueError(f"must hold no spaces; write %20, not {value!r}")
+        raise ValueError(f"must contain no spaces (write %20), not {value!r}")
     return _check_ascii(value)
 
 
 def _check_ascii(value: str) -> str:
     if not value.isascii() or not value.isprintable():
-        raise ValueError(f"must be plain ASCII, anything else percent-encoded, not {value!r}")
+        raise ValueError(f"must be printable ASCII, anything else percent-encoded, not {value!r}")
     return value
 
 
 def _check_header(value: str) -> str:
     if not _TOKEN.fullmatch(value):
-        raise ValueError(f"is not the name of a header: {value!r}")
+        raise ValueError(f"must be the name of a header, not {value!r}")
     return value
 
 
@@ -97,7 +100,9 @@ def _status_ranges(value: str) -> list[range]:
             raise ValueError(f"must be a status like 200, or a range like 200-399, not {value!r}")
         first, last = int(low), int(high or low)
         if first not in _STATUSES or last not in _STATUSES or first > last:
-            raise ValueError(f"must be from 100 to 599, the lower first, not {part.strip()!r}")
+            raise ValueError(
+                f"must be from 100 to 599, the lower number first, not {part.strip()!r}"
+            )
         ranges.append(range(first, last + 1))
     return ranges
 
@@ -120,13 +125,13 @@ Headers = Mapping[
 ]
 """Headers of an HTTP request."""
 Regex = Annotated[str, AfterValidator(_check_pattern)]
-"""A regular expression, searched for anywhere."""
+"""A regular expression that may match anywhere in the text."""
 Status = Annotated[str, BeforeValidator(_check_status)]
-"""The statuses that are well: a number, a range like ``"200-399"``, or a list of them."""
+"""The statuses of a good answer: a number, a range like ``"200-399"``, or a list of them."""
 
 
 class HttpExpectation(Protocol):
-    """What the properties of an http check have in common; the meaning is ``HttpRequest``'s."""
+    """What the properties of every HTTP probe contain; ``HttpRequest`` explains each."""
 
     @property
     def status(self) -> str: ...
@@ -140,19 +145,19 @@ class HttpExpectation(Protocol):
 
 @attrs.frozen(kw_only=True)
 class HttpRequest:
-    """A GET request, and what is expected of the answer."""
+    """A GET request, and what its answer must be like."""
 
     url: str
     status: str
     body: str | None = None
-    """A regular expression that must be found in the body."""
+    """A regular expression that the body must match somewhere."""
     headers: Mapping[str, str] = attrs.field(factory=dict)
     verify: bool = True
     """Whether the certificate of an https server must be valid."""
 
     @classmethod
     def to(cls, url: str, given: HttpExpectation) -> Self:
-        """The request to a URL that the properties of a check describe."""
+        """Make the request that the properties of a resource describe."""
         return cls(
             url=url,
             status=given.status,
@@ -163,7 +168,7 @@ class HttpRequest:
 
 
 async def probe_tcp(address: str) -> str:
-    """Whether something accepts connections at ``host:port``."""
+    """Probe whether something accepts connections at ``host:port``."""
     host, port = split_address(address)
     try:
         stream = await external("connection", partial(trio.open_tcp_stream, host, port))
@@ -174,7 +179,7 @@ async def probe_tcp(address: str) -> str:
 
 
 async def probe_unix(path: str) -> str:
-    """Whether something accepts connections at a Unix socket."""
+    """Probe whether something accepts connections at a Unix socket."""
     try:
         stream = await external("connection", partial(trio.open_unix_socket, path))
     except OSError as error:
@@ -184,7 +189,7 @@ async def probe_unix(path: str) -> str:
 
 
 async def probe_http(request: HttpRequest) -> str:
-    """Whether a server answers a GET request as expected; redirections are not followed."""
+    """Probe whether a server answers a GET request as expected; redirections are not followed."""
     try:
         trouble = await external("answer", partial(_exchange, request))
     except (OSError, trio.BrokenResourceError, h11.ProtocolError) as error:
@@ -198,7 +203,7 @@ async def _exchange(request: HttpRequest) -> str:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     context = None
     if parts.scheme == "https":
-        # First: what is open must not be left behind if this wait is cancelled.
+        # Before the stream is opened: cancellation of this wait would leave it open.
         context = await in_thread("certificates", _ssl_context, request.verify)
     stream: trio.abc.Stream = await trio.open_tcp_stream(parts.hostname, port)
     if context is not None:
@@ -212,7 +217,7 @@ async def _exchange(request: HttpRequest) -> str:
             "Connection": "close",
             "User-Agent": "trioresource",
         }
-        # Names are the same in any case of letters.
+        # Names of headers are compared without regard to case: send none of them twice.
         given = [name.lower() for name in request.headers]
         headers = {name: value for name, value in headers.items() if name.lower() not in given}
         head = h11.Request(
@@ -243,7 +248,7 @@ async def _judge(request: HttpRequest, stream: trio.abc.Stream, connection: h11.
                     return ""
             elif isinstance(event, h11.Data):
                 body += event.data
-            if isinstance(event, h11.EndOfMessage) or len(body) > _MOST_BODY:
+            if isinstance(event, h11.EndOfMessage) or len(body) > _MAX_BODY:
                 assert request.body is not None
                 text = body.decode("utf-8", errors="replace")
                 return "" if re.search(request.body, text) else f"no {request.body!r} in the answer"
@@ -259,14 +264,14 @@ def _ssl_context(verify: bool) -> ssl.SSLContext:
 
 
 def reason(error: BaseException) -> str:
-    """Why a connection failed, in the words of the system where it has some."""
+    """Say why a connection failed, in the words of the operating system if it has any."""
     if isinstance(error, BaseExceptionGroup):
         reasons = [reason(leaf) for leaf in error.exceptions]
         return ", ".join(dict.fromkeys(reasons))
     if isinstance(error.__cause__, OSError | BaseExceptionGroup):
         return reason(error.__cause__)
     if isinstance(error, OSError):
-        # Trio puts the address before the words of the system.
+        # strerror of an error that Trio raises begins with the address: take the plain words.
         own_number = isinstance(error, socket.gaierror | ssl.SSLError)
         words = None if own_number or error.errno is None else os.strerror(error.errno)
         return words or error.strerror or str(error) or type(error).__name__
@@ -274,7 +279,7 @@ def reason(error: BaseException) -> str:
 
 
 async def bounded(probe: Probe, seconds: float) -> str:
-    """Make a probe, and take no answer in time for an answer.
+    """Run a probe; if it takes too long, return that as the trouble.
 
     Args:
         probe: the probe.
@@ -291,17 +296,17 @@ async def until_well(
     every: Callable[[], float],
     report: Callable[[str], object],
 ) -> None:
-    """Probe until all is well; at short intervals at first.
+    """Probe until all is well, at short intervals at first.
 
     Args:
         probe: the probe.
-        every: gives the longest interval, in seconds.
-        report: is told what is wrong, each thing once: news is progress, but to hear
-            the same again and again is none.
+        every: returns the longest interval, in seconds.
+        report: called with each trouble once. A new trouble is progress; the same trouble
+            again is not, so that the pending deadline can end the wait.
     """
     pause, told = _FIRST_PAUSE, list[str]()
     while trouble := await probe():
-        if trouble not in told and len(told) < _MOST_REPORTS:
+        if trouble not in told and len(told) < _MAX_REPORTS:
             told.append(trouble)
             report(trouble)
         await trio.sleep(min(pause, every()))

@@ -1,8 +1,9 @@
-"""The resource type ``process``: a program that is run, watched and stopped."""
+"""The resource type ``process``: run a program, watch it and stop it."""
 
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, final
 
@@ -13,8 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from .._errors import InvalidStateError, OfflineFailed, OnlineFailed
 from .._handler import ResourceHandler, resource_type
 from .._model.properties import Properties, dynamic
-from . import _probes as checks
-from ._probes import Seconds
+from ._probes import Seconds, until_well
 from ._process.child import running
 from ._process.launch import Launch
 from ._process.notify import NotifySocket
@@ -29,6 +29,7 @@ from ._process.readiness import (
     Variable,
     Word,
     no_null,
+    probe,
 )
 from ._process.supervision import Run
 
@@ -48,10 +49,10 @@ Account = Annotated[
 
 
 def signal_number(value: object) -> signal.Signals:
-    """The signal of a name like ``TERM`` or ``SIGTERM``, or of a number.
+    """Find a signal by a name like ``TERM`` or ``SIGTERM``, or by its number.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such signal.
     """
     try:
         if isinstance(value, str) and not value.isdecimal():
@@ -68,50 +69,71 @@ def _signal_name(value: object) -> str:
 
 
 class ProcessProperties(Properties):
-    """What a process is run with, how it becomes ready, and how it is stopped."""
+    """What to run, how it becomes ready, and how to stop it."""
 
     command: Command
-    """The program and its arguments: a list, or a string split as a shell would. No
-    shell is involved. The program must stay in the foreground."""
+    """The program and its arguments: a list, or a string that is split as a shell would
+    split it. No shell runs. The program must stay in the foreground."""
     environment: Mapping[Variable, Word] = Field(default_factory=dict)
     """Variables to set."""
     inherit_environment: bool = True
-    """Whether the other variables are those of this program, or there are none."""
+    """Whether the process also gets the variables of this program."""
     directory: FilePath | None = None
-    """Where to run it; by default where this program runs."""
+    """The directory to run it in; by default that of this program."""
     user: Account | None = None
-    """Name or number of the user to run it as, with all groups of that user, and HOME,
-    USER and LOGNAME set; needs root."""
+    """Name or number of the user to run it as. The process gets all groups of that user,
+    and HOME, USER and LOGNAME are set. Needs root."""
     group: Account | None = None
-    """Name or number of the group to run it as; by default the user's."""
+    """Name or number of the group to run it as; by default the group of ``user``."""
     ready: Readiness | None = None
-    """How it is known to be operational; by default it is when it has been started.
-    Where this can be asked for again (tcp, http, unix, command), ``is_alive`` does."""
+    """How to know that the process is operational; by default it is as soon as it runs.
+    ``is_alive`` repeats what can be repeated: tcp, http, unix and command."""
     settle: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Seconds that it must go on running after it is ready, before it is online."""
+    """Seconds that the process must keep running after it is ready, before the resource is
+    online."""
     watchdog: Seconds | None = None
-    """Seconds within which it must send ``WATCHDOG=1``, again and again."""
+    """Longest time in seconds from one ``WATCHDOG=1`` of the process to the next."""
     stop_signal: Annotated[str, BeforeValidator(_signal_name)] = "TERM"
-    """What asks its process group to stop."""
+    """The signal that asks the process group to stop."""
     stop_grace: Annotated[float, Field(ge=0, allow_inf_nan=False), dynamic] = 10.0
-    """Seconds after which what has not stopped is killed; with 0 it is not even asked."""
+    """Seconds to stop before it is killed; 0 kills it at once, without ``stop_signal``."""
     log_file: FilePath | None = None
-    """A file to which all that it writes is appended."""
+    """A file to append the output to."""
     log_lines: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """How many of the last lines it wrote are kept in memory."""
+    """How many of the last lines of output to keep in memory."""
+
+
+class RunningProcess(ABC):
+    """What a process resource provides; made by trioresource."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def pid(self) -> int:
+        """The id of the process, of its process group and of its session."""
+
+    @abstractmethod
+    def output(self) -> tuple[str, ...]:
+        """Return the last lines of output, the oldest first."""
 
 
 @final
-@attrs.frozen
-class RunningProcess:
-    """What a process resource provides."""
+class _RunningProcess(RunningProcess):
+    __slots__ = ("_output", "_pid")
 
-    pid: int
-    """The id of the process, of its process group and of its session."""
-    _output: Output = attrs.field(repr=False, eq=False)
+    def __init__(self, pid: int, output: Output) -> None:
+        self._pid = pid
+        self._output = output
+
+    def __repr__(self) -> str:
+        return f"RunningProcess(pid={self._pid})"
+
+    @property
+    def pid(self) -> int:
+        return self._pid
 
     def output(self) -> tuple[str, ...]:
-        """The last lines that it wrote, the oldest first."""
         return self._output.lines()
 
 
@@ -119,12 +141,12 @@ class RunningProcess:
 class Process(ResourceHandler[ProcessProperties]):
     """A program in a session of its own.
 
-    It fails as soon as it exits, whatever its exit status: nobody asked it to. When it
-    has gone offline or was terminated, nothing of its session is left, its orphaned
-    grandchildren included; only a program that calls ``setsid`` leaves its session.
+    The resource fails as soon as the program exits, whatever the exit status. After
+    offline or terminate no process of the session is left, orphaned grandchildren
+    included. A program that calls ``setsid`` leaves the session and is not ended.
 
-    Control codes: ``signal`` with the name of a signal sends it to the process; ``log``
-    answers with the last lines, or with as many as its argument says.
+    Control codes: ``signal`` sends the signal that its argument names to the process.
+    ``log`` returns the last lines of output, or as many as its argument says.
     """
 
     def __init__(self) -> None:
@@ -134,10 +156,10 @@ class Process(ResourceHandler[ProcessProperties]):
         """Start the program, and wait until it is ready.
 
         Raises:
-            OnlineFailed: it could not be started, or ended before it was ready.
+            OnlineFailed: the program could not be started, or ended before it was ready.
         """
         if self._run is not None:
-            # It would not end when it was killed; two of them must never run.
+            # It may have survived being killed, and two of them must never run.
             await self._run.child.destroy()
         properties = self.properties
         output = await scope.enter(
@@ -165,13 +187,13 @@ class Process(ResourceHandler[ProcessProperties]):
         if (exit_ := child.ended()) is not None:
             raise OnlineFailed(run.describe_exit(f"{exit_} before it was ready"))
         run.came_up()
-        return RunningProcess(child.pid, output)
+        return _RunningProcess(child.pid, output)
 
     async def _until_ready(self, run: Run) -> None:
         ready = self.properties.ready
         if isinstance(ready, Polled):
-            await checks.until_well(
-                lambda: ready.probe(run.launch, self.log),
+            await until_well(
+                lambda: probe(ready, run.launch, self.log),
                 every=lambda: ready.every,
                 report=run.scope.report_progress,
             )
@@ -179,7 +201,7 @@ class Process(ResourceHandler[ProcessProperties]):
             await run.ready.wait()
 
     async def offline(self, scope: OnlineScope) -> None:
-        """Ask the program to stop; after the grace, kill what is left."""
+        """Ask the program to stop; kill what is left after ``stop_grace``."""
         run = self._run
         assert run is not None
         grace = self.properties.stop_grace
@@ -191,11 +213,11 @@ class Process(ResourceHandler[ProcessProperties]):
         await run.child.destroy()
 
     async def terminate(self) -> None:
-        """Kill what is left; leaving the scope has done so already, if it could be done.
+        """Kill what is left, and return when no process of the session is left.
 
-        It returns when nothing is left. As long as there is something that does not go
-        although it was killed, or that can not be ruled out, the resource is stuck, and
-        the log says why.
+        Usually nothing is: leaving the scope has killed it. Where a process survives the
+        kill, or where that cannot be ruled out, this does not return: the resource is
+        stuck, and the log says why.
         """
         while self._run is not None and not self._run.child.gone:
             try:
@@ -204,13 +226,13 @@ class Process(ResourceHandler[ProcessProperties]):
                 self.log.error("%s", error)
 
     async def is_alive(self) -> bool:
-        """Whether it runs, and is well where its readiness can be asked for."""
+        """Whether the program runs, and passes the probe of ``ready`` if there is one."""
         run, ready = self._run, self.properties.ready
         if run is None or run.child.ended() is not None:
             return False
         if not isinstance(ready, Polled):
             return True
-        trouble = await ready.probe(run.launch, self.log)
+        trouble = await probe(ready, run.launch, self.log)
         if trouble:
             self.log.warning("is not well: %s", trouble)
         return not trouble
@@ -219,9 +241,9 @@ class Process(ResourceHandler[ProcessProperties]):
         """Carry out ``signal`` or ``log``.
 
         Raises:
-            InvalidStateError: ``signal``, and there is no process.
-            UnknownControlCode: it is another code.
-            ValueError: the argument is none for this code.
+            InvalidStateError: ``signal`` was sent, and there is no process.
+            UnknownControlCode: there is no such code.
+            ValueError: the argument does not fit the code.
         """
         run = self._run
         if code == "signal":
@@ -235,7 +257,7 @@ class Process(ResourceHandler[ProcessProperties]):
             if argument is None:
                 return lines
             if not isinstance(argument, int) or argument < 1:
-                raise ValueError(f"log: how many lines? A number from 1 up, not {argument!r}")
+                raise ValueError(f"log: the number of lines must be 1 or more, not {argument!r}")
             return lines[-argument:]
         return await super().control(code, argument)
 

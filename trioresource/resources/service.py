@@ -1,6 +1,6 @@
-"""A function of the user's program as a resource that a cluster file can name.
+"""The resource type ``service``: an async function that a cluster file names.
 
-The resource type ``service``, the same as ``trioresource.service()`` in a program::
+It does what ``trioresource.service()`` does in a program::
 
     [resources.web]
     type = "service"
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FunctionProperties(Properties):
-    """Which function to run, and with what."""
+    """Which function to run, and its arguments."""
 
     function: str
     """``package.module:function``; an async function that takes ``task_status``."""
@@ -32,7 +32,7 @@ class FunctionProperties(Properties):
 
     @field_validator("function")
     @classmethod
-    def _can_be_started(cls, place: str) -> str:
+    def _check_function(cls, place: str) -> str:
         signature = inspect.signature(import_function(place))
         if "task_status" not in signature.parameters and not any(
             parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()
@@ -45,7 +45,7 @@ class FunctionProperties(Properties):
 
     @field_validator("args")
     @classmethod
-    def _fit(cls, args: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+    def _check_args(cls, args: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
         place = info.data.get("function")
         if place is not None:
             signature = inspect.signature(import_function(place))
@@ -58,14 +58,15 @@ class FunctionProperties(Properties):
 
 @resource_type("service")
 class FunctionService(ResourceHandler[FunctionProperties]):
-    """Runs an async function for as long as the resource is online.
+    """An async function that runs for as long as the resource is online.
 
-    Online when the function calls ``task_status.started(value)``; ``value`` is what the
-    resource provides. Its crash, or its return, is a failure. Going offline cancels it.
+    The resource is online when the function calls ``task_status.started(value)``, and
+    provides ``value``. If the function raises or returns, the resource has failed. Going
+    offline cancels it.
     """
 
     async def online(self, scope: OnlineScope) -> Any:
-        """Run the function; online is when it says ``started``."""
+        """Run the function, and wait until it calls ``task_status.started()``."""
         function = import_function(self.properties.function)
         return await scope.start(function, *self.properties.args)
 
@@ -77,16 +78,16 @@ def import_function(place: str) -> Callable[..., Awaitable[object]]:
         place: ``package.module:function``.
 
     Raises:
-        ValueError: it can not be imported, or is no async function.
+        ValueError: the function cannot be imported, or is not an async function.
     """
     if ":" not in place:
-        raise ValueError(f"{place!r} is not of the form package.module:function")
+        raise ValueError(f"must have the form package.module:function, not {place!r}")
     try:
         found: Any = pkgutil.resolve_name(place)
     except (Exception, SystemExit) as error:
-        # Importing runs code that is not ours; its error belongs in the list of mistakes.
+        # An import runs the user's code, which may raise anything: list it as a mistake.
         reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{place} can not be imported: {reason}") from error
+        raise ValueError(f"{place} cannot be imported: {reason}") from error
     if not inspect.iscoroutinefunction(inspect.unwrap(found)):
         raise ValueError(f"{place} is not an async function")
     function: Callable[..., Awaitable[object]] = found

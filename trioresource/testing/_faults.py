@@ -1,4 +1,4 @@
-"""Faults: what the handlers of a test are told to do wrong, and when."""
+"""Let the handlers of a test go wrong, as the test says."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import attrs
 import trio
 
 from .._handler import ResourceHandler
+from .._util.construction import NoPublicConstructor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._handler import HandlerFactory, OnlineScope
 
-__all__ = ["EntryPoint", "Faults", "InjectedFault"]
-
 EntryPoint = Literal[
     "open", "online", "offline", "terminate", "close", "looks_alive", "is_alive", "control"
 ]
-"""What can be told to go wrong."""
+"""The entry points that can go wrong."""
 
 _ENTRY_POINTS: Final = get_args(EntryPoint)
 
@@ -36,15 +35,16 @@ class _Fault:
 
 
 class InjectedFault(Exception):
-    """What a handler raises that was told to fail, unless the test gave another error."""
+    """The error of a fault, unless the test gave another error."""
 
 
 @final
-class Faults:
+class Faults(metaclass=NoPublicConstructor):
     """What is to go wrong, by resource and entry point.
 
-    Faults of one entry point come in the order in which they were asked for; then its
-    handler is as it was. What is asked for takes effect at the next call.
+    Each fault takes effect at the next call of its entry point. Several faults of one entry
+    point come in the order in which they were requested. After them, the entry point works as
+    before.
     """
 
     def __init__(self) -> None:
@@ -65,20 +65,20 @@ class Faults:
         Args:
             resource: the resource's name.
             entry: which entry point.
-            times: how many calls; ``math.inf`` for all of them.
+            times: for how many calls; ``math.inf`` for all of them.
             error: what is raised; by default an ``InjectedFault``.
         """
         text = f"{entry} of {resource} was told to fail"
         self._add(resource, entry, _Fault(times, error=error or InjectedFault(text)))
 
     def slow(self, resource: str, entry: EntryPoint, seconds: float, *, times: float = 1) -> None:
-        """Let an entry point take its time, before it does what it does.
+        """Let an entry point take time before it does its work.
 
         Args:
             resource: the resource's name.
             entry: which entry point, except ``looks_alive``.
             seconds: how long.
-            times: how many calls.
+            times: for how many calls.
         """
         self._add(resource, entry, _Fault(times, seconds=seconds))
 
@@ -90,14 +90,14 @@ class Faults:
         times: float = 1,
         ignoring_cancellation_for: float = 0.0,
     ) -> None:
-        """Let an entry point never come back by itself.
+        """Let an entry point never return by itself.
 
         Args:
             resource: the resource's name.
             entry: which entry point, except ``looks_alive``.
-            times: how many calls.
-            ignoring_cancellation_for: how many seconds, from the call on, it does not even
-                obey its cancellation.
+            times: for how many calls.
+            ignoring_cancellation_for: for how many seconds, from the call on, it ignores
+                its cancellation as well.
         """
         seconds = ignoring_cancellation_for
         if seconds:
@@ -113,13 +113,13 @@ class Faults:
         answer: bool = False,
         times: float = 1,
     ) -> None:
-        """Let a check answer without looking.
+        """Let ``is_alive`` or ``looks_alive`` answer without looking.
 
         Args:
             resource: the resource's name.
-            entry: which check.
+            entry: which of the two.
             answer: what it answers.
-            times: how many calls.
+            times: for how many calls.
         """
         self._add(resource, entry, _Fault(times, answer=answer))
 
@@ -131,11 +131,11 @@ class Faults:
             error: what is raised; by default an ``InjectedFault``.
 
         Raises:
-            KeyError: it has not been online.
+            KeyError: the resource has not been online.
         """
-        cue, errors = self._crashes[resource][-1]
+        requested, errors = self._crashes[resource][-1]
         errors.append(error or InjectedFault(f"a task of {resource} was told to crash"))
-        cue.set()
+        requested.set()
 
     def report(self, resource: str, detail: str = "a fault was reported") -> bool:
         """Let the handler report a failure, as ``scope.report_failure`` does.
@@ -148,30 +148,30 @@ class Faults:
             False if it was dropped, because the attempt is over.
 
         Raises:
-            KeyError: it has not been online.
+            KeyError: the resource has not been online.
         """
         return self._scopes[resource].report_failure(detail)
 
     def clear(self, resource: str | None = None) -> None:
-        """Forget the faults that have not come yet.
+        """Forget the faults that have not happened yet.
 
         Args:
-            resource: those of one resource only.
+            resource: only those of this resource; by default all.
         """
-        for key in [one for one in self._faults if resource in (None, one[0])]:
+        for key in [key for key in self._faults if resource in (None, key[0])]:
             del self._faults[key]
 
     def wrap(self, handler: HandlerFactory) -> HandlerFactory:
-        """Make handlers that can go wrong.
+        """Let the handlers that a factory makes go wrong.
 
-        The handler is the same, and of a subclass of its class. In it ``is_alive`` and
-        ``terminate`` are always defined, so that ``is_alive`` is polled.
+        The handlers do the same as before, and belong to a subclass of their class. The
+        subclass always defines ``is_alive`` and ``terminate``, so that ``is_alive`` is polled.
 
         Args:
             handler: anything that makes a handler.
 
         Returns:
-            Something to be given to ``Cluster.add`` or ``ResourceMonitor.host``.
+            A factory for ``Cluster.add`` or ``ResourceMonitor.host``.
         """
 
         def make() -> ResourceHandler[Any]:
@@ -183,9 +183,9 @@ class Faults:
 
     def _add(self, resource: str, entry: str, fault: _Fault) -> None:
         if entry not in _ENTRY_POINTS:
-            raise ValueError(f"{entry!r} is no entry point; there are {', '.join(_ENTRY_POINTS)}")
+            raise ValueError(f"{entry!r} is no entry point; known: {', '.join(_ENTRY_POINTS)}")
         if entry == "looks_alive" and fault.seconds:
-            raise ValueError("looks_alive can not take time: it would block the event loop")
+            raise ValueError("looks_alive cannot take time: it would block the event loop")
         self._faults.setdefault((resource, entry), []).append(fault)
 
     def _take(self, resource: str, entry: str) -> _Fault | None:
@@ -199,7 +199,7 @@ class Faults:
         return fault
 
     async def _strike(self, resource: str, entry: str) -> bool | None:
-        """Go wrong as it was told; gives an answer if that is not to be asked for."""
+        """Do what the next fault says; return the answer that it gives, if it gives one."""
         fault = self._take(resource, entry)
         if fault is None:
             return None
@@ -214,7 +214,7 @@ class Faults:
         return fault.answer
 
     def _faulty(self, kind: type[ResourceHandler[Any]]) -> type[ResourceHandler[Any]]:
-        """A subclass whose entry points ask first what is to go wrong."""
+        """Make a subclass whose entry points first do what the next fault says."""
         members: dict[str, Any] = {
             name: self._entry_point(name, getattr(kind, name))
             for name in _ENTRY_POINTS
@@ -223,7 +223,7 @@ class Faults:
         if kind.looks_alive is not ResourceHandler.looks_alive:
             members["looks_alive"] = self._looks_alive(kind.looks_alive)
         members["online"] = self._online(members["online"])
-        # Otherwise these would be made anew for the subclass.
+        # Otherwise the subclass would make these anew, under another name.
         members["type_info"] = kind.type_info
         members["__module__"], members["__qualname__"] = kind.__module__, kind.__qualname__
         return type(kind.__name__, (kind,), members)
@@ -251,16 +251,16 @@ class Faults:
     def _online(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         async def online(handler: ResourceHandler[Any], scope: OnlineScope) -> Any:
-            cue = trio.Event()
+            requested = trio.Event()
             errors: list[BaseException] = []
             self._scopes[handler.name] = scope
-            self._crashes.setdefault(handler.name, []).append((cue, errors))
-            scope.start_soon(_crash, cue, errors, name="fault")
+            self._crashes.setdefault(handler.name, []).append((requested, errors))
+            scope.start_soon(_crash, requested, errors, name="fault")
             return await original(handler, scope)
 
         return online
 
 
-async def _crash(cue: trio.Event, errors: list[BaseException]) -> None:
-    await cue.wait()
+async def _crash(requested: trio.Event, errors: list[BaseException]) -> None:
+    await requested.wait()
     raise errors[0]

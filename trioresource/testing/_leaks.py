@@ -1,4 +1,4 @@
-"""What is left behind: tasks, processes, descriptors, threads, memory channels."""
+"""Find what a block leaves behind: tasks, processes, descriptors, threads, memory channels."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import trio
 
-from ._scheduling.fake_process import living_fakes
+from .._util.construction import NoPublicConstructor, construct
+from ._scheduling.fake_process import running_fake_processes
 from ._scheduling.findings import Leaked
-from ._scheduling.running import current
+from ._scheduling.running import current_controller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["TRIO_THREAD", "NoLeaks", "no_leaks"]
+    from ._scheduling.fake_process import FakeProcess
 
 _DESCRIPTORS: Final = next(
     (path for path in map(Path, ("/proc/self/fd", "/dev/fd")) if path.is_dir()), None
 )
 _CHILDREN: Final = Path("/proc/self/task")
 TRIO_THREAD: Final = "Trio"
-"""How the threads that Trio keeps for the next call are named; they are nobody's. While one
-runs a function, it is named for that."""
+"""How the names begin of threads that Trio keeps for its next call, which belong to no block.
+While such a thread runs a function, it has another name."""
 
 _SETTLING: Final = 60
-"""Virtual seconds: no time passes for the scenario as long as this is waited for."""
+"""Virtual seconds. They pass only if the waits that were given up never end: while these go on,
+no time passes for the scenario."""
 
 _Channel = trio.MemorySendChannel[Any] | trio.MemoryReceiveChannel[Any]
 
@@ -37,17 +39,17 @@ _Channel = trio.MemorySendChannel[Any] | trio.MemoryReceiveChannel[Any]
 def no_leaks() -> NoLeaks:
     """Check that a block leaves nothing behind.
 
-    To be used as ``with no_leaks():`` or ``async with no_leaks():``; the latter first
-    lets what ``external()`` waits for come to its end.
+    Use it as ``with no_leaks():`` or ``async with no_leaks():``. The second first waits for
+    the end of what ``external()`` has given up.
 
     Returns:
         The context manager. At its end it raises ``Leaked`` if there is a task, a child
         process, a ``FakeProcess``, a file descriptor, a thread or an open memory channel
-        that was not there at its beginning; not so if the block raises by itself.
+        that was not there at its beginning. If the block raises, it checks nothing.
 
     Note:
-        A bare ``open_monitor()`` leaves ``monitor.reports`` open, so that the last reports
-        can be read. Close it, inside of this block::
+        ``open_monitor()`` leaves ``monitor.reports`` open, so that the last reports can be
+        received. Close it inside of this block::
 
             async with no_leaks():
                 async with open_monitor() as monitor:
@@ -55,12 +57,12 @@ def no_leaks() -> NoLeaks:
                 with monitor.reports:
                     last = [report async for report in monitor.reports]
     """
-    return NoLeaks()
+    return construct(NoLeaks)
 
 
 @final
-class NoLeaks:
-    """What ``no_leaks()`` returns."""
+class NoLeaks(metaclass=NoPublicConstructor):
+    """The context manager that ``no_leaks()`` returns."""
 
     def __init__(self) -> None:
         self._before: _Snapshot | None = None
@@ -90,43 +92,51 @@ class NoLeaks:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        controller = current()
+        controller = current_controller()
         if controller is not None and error is None:
             with trio.move_on_after(_SETTLING, shield=True):
-                await controller.inbox.settle()
+                await controller.external_waits.settle()
         self.__exit__(kind, error, traceback)
 
 
 @final
 class _Snapshot:
-    """What there is at one moment. All are lists in a fixed order, or keyed by number."""
+    """What exists at one moment; all are lists in a fixed order, or keyed by number."""
 
     def __init__(self) -> None:
-        self._tasks = list(_tasks())
-        self._fakes = [fake for fake in _fakes() if fake.returncode is None]
-        self._children = _children()
-        self._descriptors = _descriptors()
-        self._threads = [t for t in threading.enumerate() if not t.name.startswith(TRIO_THREAD)]
-        self._channels = list(_channels())
+        self.tasks: Final = list(_tasks())
+        self.fake_processes: Final = _fake_processes()
+        self.children: Final = child_processes()
+        self.descriptors: Final = _descriptors()
+        self.threads: Final = [
+            thread for thread in threading.enumerate() if not thread.name.startswith(TRIO_THREAD)
+        ]
+        self.channels: Final = list(_channels())
 
     def since(self, before: _Snapshot) -> Iterator[str]:
-        """What is there and was not there before, in words."""
-        yield from (f"task {t.name}" for t in self._tasks if t not in before._tasks)
-        yield from (f"fake process {f.pid}" for f in self._fakes if f not in before._fakes)
-        for child in self._children:
-            if child not in before._children:
+        """Yield what exists now and did not exist before, in words."""
+        yield from (f"task {task.name}" for task in self.tasks if task not in before.tasks)
+        for process in self.fake_processes:
+            if process not in before.fake_processes:
+                yield f"fake process {process.pid}"
+        for child in self.children:
+            if child not in before.children:
                 yield f"process {child} ({_command(child)})"
-        for number, target in self._descriptors.items():
-            if before._descriptors.get(number) != target:
+        for number, target in self.descriptors.items():
+            if before.descriptors.get(number) != target:
                 yield f"descriptor {number} ({target})"
-        yield from (f"thread {t.name}" for t in self._threads if t not in before._threads)
-        # By identity: their equality is nobody's promise.
-        old = list(map(id, before._channels))
-        yield from (f"open {type(c).__name__}" for c in self._channels if id(c) not in old)
+        for thread in self.threads:
+            if thread not in before.threads:
+                yield f"thread {thread.name}"
+        # By identity: Trio does not promise how channels compare.
+        old = list(map(id, before.channels))
+        for channel in self.channels:
+            if id(channel) not in old:
+                yield f"open {type(channel).__name__}"
 
 
 def _tasks() -> Iterator[trio.lowlevel.Task]:
-    controller = current()
+    controller = current_controller()
     if controller is not None:
         yield from controller.live
         return
@@ -141,12 +151,12 @@ def _tasks() -> Iterator[trio.lowlevel.Task]:
             waiting += sorted(nursery.child_tasks, key=lambda child: child.name)
 
 
-def _fakes() -> list[Any]:
-    return list(living_fakes()) if trio.lowlevel.in_trio_run() else []
+def _fake_processes() -> list[FakeProcess]:
+    return running_fake_processes() if trio.lowlevel.in_trio_run() else []
 
 
-def _children() -> list[int]:
-    """The child processes of this program that have not been waited for."""
+def child_processes() -> list[int]:
+    """Return the ids of the child processes of this program that were not waited for."""
     found: list[int] = []
     if _CHILDREN.is_dir():
         for thread in sorted(_CHILDREN.iterdir()):
@@ -172,21 +182,21 @@ def _descriptors() -> dict[int, str]:
         try:
             found[int(name)] = os.readlink(_DESCRIPTORS / name)  # noqa: PTH115
         except OSError:
-            # The one that was opened to read the directory.
+            # The descriptor that was opened to read the directory.
             continue
     return found
 
 
 def _channels() -> Iterator[_Channel]:
-    """The open ends of memory channels.
+    """Yield the open ends of memory channels.
 
-    In an exploration no garbage is collected, so that whatever was made in this schedule
-    is still in the youngest generation, and few other things are.
+    In an exploration, Python collects no garbage. So all that this schedule has made is still
+    in the youngest generation, and little else is: there is no need to look elsewhere.
     """
-    objects = gc.get_objects() if current() is None else gc.get_objects(generation=0)
-    for each in objects:
-        if type(each) in (trio.MemorySendChannel, trio.MemoryReceiveChannel) and _is_open(each):
-            yield each
+    objects = gc.get_objects() if current_controller() is None else gc.get_objects(generation=0)
+    for found in objects:
+        if type(found) in (trio.MemorySendChannel, trio.MemoryReceiveChannel) and _is_open(found):
+            yield found
 
 
 def _is_open(channel: _Channel) -> bool:

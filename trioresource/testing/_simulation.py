@@ -1,7 +1,7 @@
-"""A cluster to test against: what happens is recorded, and what goes wrong is up to the test.
+"""A cluster for tests: it records what happens, and the test decides what goes wrong.
 
-Everything runs as in a program; nothing is replaced by a mock. Time is whatever clock the
-run has: virtual in ``explore()`` and with pytest-trio's ``autojump_clock``.
+Everything runs as in a program; nothing is replaced by a mock. Time is that of the run's
+clock: virtual in ``explore()`` and with pytest-trio's ``autojump_clock``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .._cluster import Cluster
 from .._cluster.cluster import open_cluster
 from .._model.events import ClusterEvent, Missed
 from .._model.reports import StateChange
+from .._util.construction import NoPublicConstructor, construct
 from ._faults import Faults
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from .._handler import HandlerFactory
     from .._model.states import ResourceState
 
-__all__ = ["EventRecorder", "SimulatedCluster", "simulated_cluster"]
-
 _BUFFER: Final = 1_000_000
-"""Events that nobody has looked at yet; a test does not make more."""
+"""Events that wait to be received; a test does not make more, and none may be missed."""
 
 
 @asynccontextmanager
@@ -37,11 +36,11 @@ async def simulated_cluster(
 ) -> AsyncGenerator[SimulatedCluster, None]:
     """Open a cluster that records its events, and whose handlers can be made to go wrong.
 
-    Leaving the block takes everything offline, as with ``open_cluster``; what happens then
-    can still be looked at afterwards.
+    Leaving the block takes everything offline, as with ``open_cluster``. The events of that
+    can still be read afterwards.
 
     Args:
-        seed: what the jitter of restarts is drawn from.
+        seed: the seed of the jitter of restarts.
         shutdown_deadline: how many seconds the orderly part of leaving may take.
 
     Returns:
@@ -61,15 +60,16 @@ async def simulated_cluster(
     with ExitStack() as stack:
         async with opening as cluster:
             subscription = stack.enter_context(cluster.subscribe(buffer=_BUFFER))
-            events = EventRecorder(cluster, subscription)
-            yield SimulatedCluster(cluster, events, Faults())
-        events._drain()
+            recording = _Recording(subscription)
+            events = construct(EventRecorder, cluster, recording)
+            yield construct(SimulatedCluster, cluster, events, construct(Faults))
+        recording.read()
 
 
 @final
 @attrs.frozen
-class SimulatedCluster:
-    """What ``simulated_cluster()`` gives."""
+class SimulatedCluster(metaclass=NoPublicConstructor):
+    """A cluster that records its events, and whose handlers can be made to go wrong."""
 
     cluster: Cluster
     """The cluster itself."""
@@ -79,7 +79,7 @@ class SimulatedCluster:
     """What is to go wrong in it."""
 
     async def add(self, name: str, handler: HandlerFactory, **options: Any) -> Resource:
-        """Add a resource that can be made to go wrong; otherwise ``Cluster.add``.
+        """Add a resource that can be made to go wrong, as ``Cluster.add`` does otherwise.
 
         Args:
             name: its name.
@@ -96,16 +96,31 @@ class SimulatedCluster:
 
 
 @final
-class EventRecorder(Sequence[ClusterEvent]):
-    """All events of a cluster, in order; each says in ``time`` when it was.
+class _Recording:
+    """The events that a subscription has received."""
 
-    Made by ``simulated_cluster``.
-    """
-
-    def __init__(self, cluster: Cluster, subscription: Subscription) -> None:
-        self._cluster = cluster
+    def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
-        self._events: list[ClusterEvent] = []
+        self._events: Final[list[ClusterEvent]] = []
+
+    def read(self) -> list[ClusterEvent]:
+        """Receive what has happened since the last call, and return all events."""
+        while True:
+            try:
+                event = self._subscription.receive_nowait()
+            except (trio.WouldBlock, trio.EndOfChannel):
+                return self._events
+            assert not isinstance(event, Missed)
+            self._events.append(event)
+
+
+@final
+class EventRecorder(Sequence[ClusterEvent], metaclass=NoPublicConstructor):
+    """All events of a cluster, in order; the ``time`` of each says when it happened."""
+
+    def __init__(self, cluster: Cluster, recording: _Recording) -> None:
+        self._cluster = cluster
+        self._recording = recording
 
     @overload
     def __getitem__(self, index: int) -> ClusterEvent: ...
@@ -114,58 +129,59 @@ class EventRecorder(Sequence[ClusterEvent]):
     def __getitem__(self, index: slice) -> Sequence[ClusterEvent]: ...
 
     def __getitem__(self, index: int | slice) -> ClusterEvent | Sequence[ClusterEvent]:
-        return self._drain()[index]
+        return self._recording.read()[index]
 
     def __len__(self) -> int:
-        return len(self._drain())
+        return len(self._recording.read())
 
     def __iter__(self) -> Iterator[ClusterEvent]:
-        return iter(tuple(self._drain()))
+        return iter(tuple(self._recording.read()))
 
     def __repr__(self) -> str:
         return "\n".join(map(str, self))
 
     def of(self, resource: str) -> list[ClusterEvent]:
-        """The events of one resource.
+        """Return the events of one resource.
 
         Args:
             resource: its name.
         """
-        return [one for one in self if getattr(one, "resource", None) == resource]
+        return [event for event in self if getattr(event, "resource", None) == resource]
 
     def states(self, resource: str) -> list[ResourceState]:
-        """The states that a resource has gone through, without the first.
+        """Return the states that a resource has gone to, in order, without its first state.
 
         Args:
             resource: its name.
         """
-        return [one.new for one in self.of(resource) if isinstance(one, StateChange)]
+        return [event.new for event in self.of(resource) if isinstance(event, StateChange)]
 
     async def until(
         self, predicate: Callable[[ClusterEvent], object], *, after: int = 0
     ) -> ClusterEvent:
-        """Wait for an event; one that has happened already counts as well.
+        """Wait for an event; an event that has happened before the call counts as well.
 
         Cancelling the caller ends the waiting and nothing else.
 
         Args:
-            predicate: says whether an event is the one.
-            after: so many events at the beginning do not count: ``len(events)`` for those
-                that are still to come.
+            predicate: returns whether an event is the one to wait for.
+            after: ignore so many events at the beginning. Pass ``len(events)`` to wait for an
+                event that is still to come.
 
         Returns:
             The first such event.
 
         Raises:
-            trio.EndOfChannel: the cluster is closed, and there was no such event.
+            trio.EndOfChannel: the cluster is closed, and no such event has happened.
         """
         with self._cluster.subscribe(buffer=_BUFFER) as subscription:
             await trio.lowlevel.checkpoint()
             while True:
-                for event in self._drain()[after:]:
+                events = self._recording.read()
+                for event in events[after:]:
                     if predicate(event):
                         return event
-                after = len(self._events)
+                after = len(events)
                 await subscription.receive()
 
     async def until_state(
@@ -176,29 +192,20 @@ class EventRecorder(Sequence[ClusterEvent]):
         Args:
             resource: its name.
             states: the states.
-            after: so many events at the beginning do not count.
+            after: ignore so many events at the beginning.
 
         Returns:
             The state change.
 
         Raises:
-            trio.EndOfChannel: the cluster is closed, and it was never so.
+            trio.EndOfChannel: the cluster is closed, and the resource went to none of them.
         """
 
-        def is_it(event: ClusterEvent) -> bool:
+        def is_change(event: ClusterEvent) -> bool:
             return (
                 isinstance(event, StateChange)
                 and event.resource == resource
                 and event.new in states
             )
 
-        return await self.until(is_it, after=after)
-
-    def _drain(self) -> list[ClusterEvent]:
-        while True:
-            try:
-                event = self._subscription.receive_nowait()
-            except (trio.WouldBlock, trio.EndOfChannel):
-                return self._events
-            assert not isinstance(event, Missed)
-            self._events.append(event)
+        return await self.until(is_change, after=after)

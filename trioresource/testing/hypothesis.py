@@ -1,9 +1,9 @@
-"""Hypothesis makes the workloads, the kit makes the schedules.
+"""Let Hypothesis make the workloads, and the kit the schedules.
 
-Both are searched for what fails, and both make it small. That is sound as long as a
-workload fails or passes by itself: so the seed is fixed, every example explores the same
-number of schedules, and nothing is drawn while schedules run. Hypothesis then shrinks the
-workload, and what it reports is the simplest schedule of the smallest workload.
+Each searches for what fails, and makes it small. That works if a workload always fails or
+always passes. So the seed is fixed, every example explores the same number of schedules, and
+nothing is drawn while schedules run. Hypothesis then shrinks the workload, and the report
+shows the simplest schedule of the smallest workload.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ def explored_workload(
     seed: int = 0,
     **options: Any,
 ) -> Callable[[Callable[[T], Awaitable[object]]], Callable[[], None]]:
-    """Let an async test run with many workloads, each of them in many schedules.
+    """Run an async test with many workloads, each of them in many schedules.
 
-    What runs is the same each time: the examples are not drawn at random, and no earlier
-    ones are looked up.
+    The same runs each time: the examples have a fixed seed, and Hypothesis uses none from
+    earlier runs.
 
     Args:
-        workload: makes the test's one argument.
-        examples: how many workloads.
-        schedules: how many schedules of each.
-        seed: what the schedules are drawn from.
+        workload: makes the only argument of the test.
+        examples: the number of workloads.
+        schedules: the number of schedules of each.
+        seed: the seed of the schedules.
         options: the other arguments of ``explore``, such as ``timers``.
 
     Returns:
-        A decorator. It makes a test without arguments, that any test runner runs.
+        A decorator. It makes a test without arguments, which runs under any test runner.
     """
     profile = settings(
         max_examples=examples,
@@ -54,7 +54,8 @@ def explored_workload(
         derandomize=True,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],
-        # To explain which parts matter, it would run the failing workload again and again.
+        # Without the phase that explains which parts matter: it runs the failing workload again
+        # and again.
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
     )
 
@@ -71,7 +72,7 @@ def explored_workload(
 
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             setattr(explore_workload, name, getattr(test, name))
-        # What the pytest plugin knows such a test by.
+        # The pytest plugin knows such a test by this attribute.
         vars(explore_workload)["_trioresource_explored"] = True
         return profile(given(workload)(explore_workload))
 

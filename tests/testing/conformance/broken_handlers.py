@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LeaksWhenCancelled(Good):
-    """Knows its process only once it is ready, so that nobody ends one that is not."""
+    """Knows its process only once it is ready, so that a process that is not is never ended."""
 
     async def online(self, scope: OnlineScope) -> FakeProcess:
         process = await FakeProcess.start(takes=0.1)
@@ -106,7 +106,7 @@ class OfflineLeaves(Good):
 
 
 class SaysAlive(Good):
-    """Says that it is alive, whatever is the case, and nobody else watches."""
+    """Says that it is alive, whatever is the case, and nothing else watches."""
 
     async def online(self, scope: OnlineScope) -> FakeProcess:
         self.process = await FakeProcess.start(takes=0.1)
@@ -149,7 +149,7 @@ class LosesOnCancel(Good):
 
 
 class TerminateHangs(Good):
-    """Waits for the end of a process to which nobody has said that it should end."""
+    """Waits for the end of a process that it has not told to end."""
 
     async def terminate(self) -> None:
         if self.process is not None and self.process.returncode is None:

@@ -20,7 +20,7 @@ import trio.testing
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from trioresource.testing._search.strategies import Strategy
+    from trioresource.testing import Strategy
 
     Task = trio.lowlevel.Task
 
@@ -69,9 +69,12 @@ class Oracle(trio.abc.Instrument):
         self._ended = False
 
     def before_run(self) -> None:
-        context: Any = trio._core._run.GLOBAL_RUN_CONTEXT
-        # The one private attribute.
-        context.runner.runq = Queue(self)
+        # Private to Trio, which has no public way to replace the run queue. The oracle exists
+        # to check the kit, which uses nothing private, by other means.
+        from trio._core._run import GLOBAL_RUN_CONTEXT
+
+        runner: Any = GLOBAL_RUN_CONTEXT.runner
+        runner.runq = Queue(self)
 
     def task_spawned(self, task: Task) -> None:
         if task.parent_nursery is None:

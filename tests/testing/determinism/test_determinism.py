@@ -61,7 +61,7 @@ def test_another_way_of_control_leads_to_the_same(name: str) -> None:
     for _ in range(150):
         result = run(scenario, ours, Settings())
         assert result.error is None
-        # That time passes while everybody waits is no step of the oracle's.
+        # Time that passes while all tasks wait is no step of the oracle.
         steps = [key for key in result.controller.steps if key != "<clock>"]
         assert (steps, repr([result.value])) == Oracle(others).run(scenario)
 

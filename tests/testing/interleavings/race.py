@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import attrs
 import trio
 
+from tests.spaces import PREEMPTIONS
 from trioresource import (
     Deadlines,
     FailureReport,
@@ -47,18 +48,17 @@ _THOROUGH: Final = 20
 class Race:
     """A strategy: every schedule of what happens in ``with race.run():``.
 
+    ``tests.spaces`` bounds the preemptions.
+
     Args:
-        part: for each of the first decisions, which option it takes, of how many. Without
-            options, every schedule; and so are all parts together.
+        bound: how many preemptions at most; ``None`` for any number.
     """
 
     name = "every schedule of the race"
 
-    def __init__(self, part: Sequence[tuple[int, int]] = ()) -> None:
-        self._every = Exhaustive()
-        self._part = part
+    def __init__(self, bound: int | None = PREEMPTIONS) -> None:
+        self._every = Exhaustive(bound)
         self._on = False
-        self._decisions = 0
 
     @property
     def exhausted(self) -> bool:
@@ -66,18 +66,12 @@ class Race:
 
     def begin(self) -> bool:
         self._on = False
-        self._decisions = 0
         return self._every.begin()
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
         if not self._on:
             return 0
-        if self._decisions == len(self._part):
-            return self._every.pick(keys, last)
-        number, count = self._part[self._decisions]
-        assert len(keys) == count, f"there are {len(keys)} options, not {count}: {keys}"
-        self._decisions += 1
-        return number
+        return self._every.pick(keys, last)
 
     def choose(self, count: int) -> int:
         return self._every.choose(count)
@@ -182,7 +176,7 @@ class Scene:
 
     @property
     def failures(self) -> list[FailureReport]:
-        return [one for one in self.reports if isinstance(one, FailureReport)]
+        return [report for report in self.reports if isinstance(report, FailureReport)]
 
 
 def race(
@@ -193,7 +187,6 @@ def race(
     online: bool = False,
     most: int,
     timers: bool = True,
-    part: Sequence[tuple[int, int]] = (),
     kind: type[Small] = Small,
 ) -> Exploration:
     """Let requests race in every schedule, and check what is left, what was told, and more.
@@ -206,13 +199,12 @@ def race(
         online: whether the resource is online before the race.
         most: how many schedules there may be.
         timers: whether time may pass while tasks could run.
-        part: which part of the schedules; by default all of them.
         kind: the class of the handler.
 
     Returns:
-        What was explored: the whole space, or the whole part of it.
+        What was explored: the whole space.
     """
-    strategy = Race(part)
+    strategy = Race()
     count = itertools.count()
 
     async def scenario() -> None:

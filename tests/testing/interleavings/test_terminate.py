@@ -13,6 +13,8 @@ from .race import SOFT, Scene, Watched, race
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+pytestmark = pytest.mark.bounded
+
 
 def nothing_is_left(scene: Scene) -> None:
     assert scene.hosted.is_ended

@@ -1,7 +1,7 @@
-"""A child process, from exec until nothing of its session is left.
+"""A child process, from exec until no process of its session is left.
 
-The child is not reaped before its whole session has gone: until then its process id can
-not be given to anybody else, and no signal can hit a stranger.
+The child is reaped last, after its whole session has ended. Until then the kernel gives its
+process id to no other process, so that no signal can hit a stranger.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ import trio
 
 from ..._errors import OfflineFailed
 from ..._util.external import in_thread, readable
-from . import session as sessions
+from . import session
 from .launch import Launch, start
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import AsyncGenerator
 
-_KILL_BOUND: Final = 20.0
-"""Seconds to wait for killed processes; less than the default terminate deadline."""
-_SHORTEST_LOOK, _LONGEST_LOOK = 0.001, 0.1
-"""Seconds between looks at a session that is ending."""
-_INSIST_EVERY: Final = 0.1
-"""Seconds between looks at who has not got the stop signal."""
+KILL_BOUND: Final = 20.0
+"""Seconds to wait for killed processes; less than the default terminate deadline (30 s), so that
+the resource can say what is left before it is stuck."""
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.1
+"""Seconds between looks at a session that is ending; each look lists all processes."""
+_ASK_AGAIN_AFTER: Final = 0.1
+"""Seconds after which processes that have not got the stop signal are asked again."""
 
 
 @attrs.frozen
@@ -40,7 +41,7 @@ class Exit:
     status: int | None = None
     """The exit status, if it exited by itself."""
     signal: int | None = None
-    """The signal that killed it."""
+    """The number of the signal that killed it."""
 
     def __str__(self) -> str:
         if self.status is not None:
@@ -55,7 +56,7 @@ class Exit:
 
 @final
 class Child:
-    """A process in a session of its own; made by ``spawn`` and ``running``."""
+    """A process in a session of its own; ``spawn`` and ``running`` make it."""
 
     def __init__(self, popen: subprocess.Popen[bytes], *, pidfd: bool) -> None:
         self._popen = popen
@@ -66,13 +67,13 @@ class Child:
 
     @property
     def gone(self) -> bool:
-        """Whether it has been reaped, and nothing of its session is left."""
+        """Whether it has been reaped, which is when no process of its session is left."""
         return self._popen.returncode is not None
 
     def ended(self) -> Exit | None:
-        """How it ended, or ``None`` while it runs."""
+        """Return how it ended, or ``None`` while it runs."""
         if self._exit is None:
-            # Kept: some may ask only after it has been reaped.
+            # Keep the answer: after the child was reaped the kernel no longer knows it.
             self._exit = self._look()
         return self._exit
 
@@ -80,7 +81,7 @@ class Child:
         try:
             found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         except ChildProcessError:
-            # Somebody waits for any child (-1), or ignores SIGCHLD.
+            # Other code in this program waits for any child (-1), or ignores SIGCHLD.
             return Exit()
         if found is None:
             return None
@@ -89,17 +90,17 @@ class Child:
         return Exit(signal=found.si_status)
 
     async def wait(self) -> Exit:
-        """Wait until it ends; any number of tasks may. It is not reaped by that."""
-        # Without its id: in the replay of a schedule that is another one.
+        """Wait until it ends, without reaping it; any number of tasks may wait."""
+        # Without the process id: when a test replays a schedule, the id is another one.
         what = "exit of a process"
         while (exit_ := self.ended()) is None:
             if self._pidfd:
-                # A descriptor of its own for each wait: Trio lets only one task wait for one.
+                # Open a descriptor for each wait: Trio lets only one task wait for a descriptor.
                 try:
                     descriptor = os.pidfd_open(self.pid)
                 except OSError:
-                    # It has just been reaped by somebody else, or descriptors are short.
-                    await trio.sleep(_SHORTEST_LOOK)
+                    # Other code has just reaped the child, or no descriptor is left: look again.
+                    await trio.sleep(_SHORTEST_PAUSE)
                     continue
                 try:
                     await readable(what, descriptor)
@@ -114,87 +115,86 @@ class Child:
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process alone; does nothing if it has ended."""
+        """Send a signal to the process alone; do nothing if it has ended."""
         if not self.gone:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     async def stop(self, number: signal.Signals) -> None:
-        """Ask it to stop, and wait until all of its session has ended.
+        """Ask the session to stop, and wait until all of its processes have ended.
 
-        Has no bound of its own: cancel it, and ``destroy`` what is left.
+        The wait has no bound: cancel it, and ``destroy`` what is left.
 
         Args:
             number: the signal to ask with.
         """
         told: set[int] = set()
-        first, pause = True, _SHORTEST_LOOK
+        first, pause = True, _SHORTEST_PAUSE
         while True:
-            ask = partial(sessions.ask, self.pid, number, told, first=first)
+            ask = partial(session.ask, self.pid, number, told, first=first)
             left = await in_thread("end of session", ask)
             first = False
             if self.ended() is None:
-                with trio.move_on_after(_INSIST_EVERY):
+                with trio.move_on_after(_ASK_AGAIN_AFTER):
                     await self.wait()
             elif left:
                 await trio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_LOOK)
+                pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return
 
     async def destroy(self) -> None:
-        """Kill what is left of its session, wait until it has gone, and reap it.
+        """Kill what is left of the session, wait until it has ended, and reap the child.
 
         Shielded from cancellation, bounded, and harmless when repeated.
 
         Raises:
-            OfflineFailed: a process would not go even so (it hangs in the kernel, or runs
-                as another user), or it can not be told whether one is left: processes are
-                started faster than they can be listed, or no descriptor is left for that.
+            OfflineFailed: a process survives the kill (it hangs in the kernel, or runs as
+                another user), or it is unknown whether a process is left: processes start
+                faster than they can be listed, or no file descriptor is left to list them.
         """
         if self.gone:
             return
         left: dict[int, int] | None = {}
-        with trio.move_on_after(_KILL_BOUND, shield=True):
+        with trio.move_on_after(KILL_BOUND, shield=True):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
             await self.wait()
-            pause = _SHORTEST_LOOK
-            while (left := await in_thread("end of session", sessions.kill, self.pid)) != {}:
+            pause = _SHORTEST_PAUSE
+            while (left := await in_thread("end of session", session.kill, self.pid)) != {}:
                 await trio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_LOOK)
+                pause = min(2 * pause, _LONGEST_PAUSE)
             self._popen.wait()
             return
         if left is None:
             raise OfflineFailed(
-                f"whether processes of session {self.pid} are left can not be told: they are"
-                " started faster than they can be listed, or no file descriptor is left for it"
+                f"it is unknown whether processes of session {self.pid} are left: they start"
+                " faster than they can be listed, or no file descriptor is left to list them"
             )
         raise OfflineFailed(
-            f"processes do not end although they were killed: {sorted({self.pid, *left})}"
+            f"these processes were killed and have not ended: {sorted({self.pid, *left})}"
         )
 
 
 async def spawn(launch: Launch, output: int, *, pidfd: bool | None = None) -> Child:
     """Start a program.
 
-    Cancellation counts before it is started or not at all: a child that is there is
-    always returned.
+    Cancellation works only before the start: a child that was started is always returned.
 
     Args:
         launch: what to start.
-        output: a descriptor for its standard output and standard error.
-        pidfd: whether to wait for its end by a descriptor of the process rather than in
-            a thread; by default, if the system can.
+        output: the descriptor for standard output and standard error of the program.
+        pidfd: whether to wait for the end by a file descriptor of the process rather than
+            in a thread; by default, if the kernel can do that.
 
     Raises:
-        OnlineFailed: it could not be started.
+        OnlineFailed: the program could not be started.
     """
     await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
         popen = await in_thread(f"start of {launch.command[0]}", start, launch, output)
         return Child(popen, pidfd=_has_pidfd(popen.pid) if pidfd is None else pidfd)
-    raise AssertionError("nobody cancels the shield")
+    raise AssertionError("the shield is never cancelled")
 
 
 def _has_pidfd(pid: int) -> bool:
@@ -207,7 +207,7 @@ def _has_pidfd(pid: int) -> bool:
 
 @asynccontextmanager
 async def running(launch: Launch, output: int) -> AsyncGenerator[Child, None]:
-    """Run a program; when the context is left, nothing of it is left either."""
+    """Run a program; leaving the context kills it and every process of its session."""
     child = await spawn(launch, output)
     try:
         yield child

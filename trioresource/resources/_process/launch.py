@@ -1,6 +1,6 @@
-"""How a program is started: command, environment, user, signals; and why it could not be.
+"""Start a program (command, environment, user, signals), or say why it cannot be started.
 
-Everything here blocks, and runs in a thread.
+Everything here blocks, so it runs in a thread.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ import attrs
 from ..._errors import OnlineFailed
 
 _NOT_INHERITED: Final = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS")
-"""What a service manager said to this program is not meant for programs started here."""
+"""Variables from the service manager of this program; a child must not answer in its name."""
 
-# subprocess restores these itself, because CPython ignores them from the start.
+# subprocess resets these itself, because every CPython process ignores them.
 _RESTORED_BY_SUBPROCESS: Final = (
     signal.SIGPIPE,
     *(getattr(signal, name) for name in ("SIGXFSZ", "SIGXFZ") if hasattr(signal, name)),
 )
 
-# What a program ignores or blocks, its children ignore or block, through exec as well
-# (under nohup, or after "&" in a script), and no stop signal would reach them. To change
-# that between fork and exec takes Python code after a fork of a program with threads,
-# which is not safe. So, in this rare case only, a small program sets it right. It becomes
-# the other user itself, at last: that one need not be able to run this Python. And it is
-# given the environment to hand on rather than to run in: as root it must load nothing
-# from where the other user may write.
+# A child ignores and blocks the signals that this program ignores (under nohup, or after "&" in
+# a script) and blocks: a stop signal would not reach it. Resetting them between fork and exec
+# would run Python code in the fork of a program with threads, which is not safe. In this rare
+# case a small Python program is started, resets the signals, and then executes the command.
+# It changes to the other user last, because that user may be unable to run this Python. It gets
+# the environment of the command through a pipe instead of running in it: as root it must load
+# no code from a path that the other user can write.
 _RESET_SIGNALS: Final = """\
 import errno, marshal, os, signal, sys
-import warnings  # os.execvpe() would import it, from where the other user may not read
+import warnings  # os.execvpe() imports it, and the other user may be unable to read it
 report, given, *command = sys.argv[1:]
 os.set_inheritable(int(report), False)
 with open(int(given), "rb") as pipe:
@@ -73,35 +73,35 @@ class Launch:
     environment: Mapping[str, str] = attrs.field(factory=dict)
     """Variables to set."""
     inherit_environment: bool = True
-    """Whether they come on top of this program's own variables."""
+    """Whether the variables of this program are set, too."""
     directory: str | None = None
     user: str | int | None = None
     group: str | int | None = None
 
 
 def start(launch: Launch, output: int) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own; blocks until exec has succeeded.
+    """Start a program in a session of its own; block until exec has succeeded.
 
-    ``Popen`` reads a pipe that only a successful exec (or a failed child) closes. So
-    nobody can send a signal to the child before the program has taken its place, and
-    none is lost in a handler that the child had inherited between fork and exec.
+    ``Popen`` waits for a pipe that a successful exec closes. So when this returns, the
+    program has replaced the fork of this one, and a signal that is sent to the child cannot
+    end up in a handler that the fork has inherited.
 
     Args:
         launch: what to start.
-        output: a descriptor for its standard output and standard error.
+        output: the descriptor for standard output and standard error of the program.
 
     Returns:
-        The process; its id is also its session's and its process group's.
+        The process; its id is also the id of its session and of its process group.
 
     Raises:
-        OnlineFailed: it could not be started; the message says what is in the way.
+        OnlineFailed: the program could not be started; the message says why.
     """
     environment, identity = _environment(launch), _Identity()
     if launch.user is not None or launch.group is not None:
         identity = _identity(launch)
         environment |= {**identity.variables, **launch.environment}
     try:
-        if _signals_need_reset():
+        if _unusual_signals():
             return _start_by_way_of_python(launch, environment, identity, output)
         return _popen(launch, launch.command, environment, identity, output)
     except (OSError, ValueError, OverflowError, subprocess.SubprocessError) as error:
@@ -134,18 +134,29 @@ def _popen(
 def _start_by_way_of_python(
     launch: Launch, environment: Mapping[str, str], identity: _Identity, output: int
 ) -> subprocess.Popen[bytes]:
-    """Reset all signals in between; like ``Popen``, wait until exec has succeeded.
+    """Start a program by way of a Python program that resets all signals.
 
-    Like ``Popen``, too, it enters the directory before the user is another.
+    Like ``Popen``, wait until exec has succeeded, and enter the directory before the change
+    to the other user.
     """
     variables = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
     with _pipe() as (outcome, report), _pipe() as (given, gift):
         ends = (report.fileno(), given.fileno())
         python = (sys.executable, "-I", "-S", "-c", _RESET_SIGNALS, *map(str, ends))
-        process = _popen(launch, (*python, *launch.command), None, _Identity(), output, ends)
+        try:
+            process = _popen(launch, (*python, *launch.command), None, _Identity(), output, ends)
+        except OSError as error:
+            if error.filename != sys.executable:
+                raise
+            # This program cannot run its own Python: it has changed its user since it started.
+            raise OnlineFailed(
+                f"command {launch.command[0]!r} cannot be started: this program ignores or blocks"
+                f" signals ({_unusual_signals()}), and user {os.geteuid()} cannot run the Python"
+                f" that would reset them for the command ({sys.executable}: {error.strerror})"
+            ) from error
         report.close()
         given.close()
-        # Who has ended by now reads nothing; that it has ended, will be seen.
+        # If the Python program has ended by now, its exit status will say so.
         with contextlib.suppress(BrokenPipeError):
             gift.write(marshal.dumps((variables, identity.user, identity.group, identity.groups)))
             gift.close()
@@ -170,29 +181,31 @@ def _environment(launch: Launch) -> dict[str, str]:
     return inherited | dict(launch.environment)
 
 
-def _signals_need_reset() -> bool:
-    if signal.pthread_sigmask(signal.SIG_BLOCK, ()):
-        return True
-    return any(
-        signal.getsignal(number) is signal.SIG_IGN
-        for number in signal.valid_signals()
-        if number not in _RESTORED_BY_SUBPROCESS
+def _unusual_signals() -> str:
+    """Name the signals that this thread blocks or this program ignores; empty if there is none."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    unusual = (
+        getattr(number, "name", f"signal {number}")  # most real-time signals are plain numbers
+        for number in sorted(signal.valid_signals())
+        if number in blocked
+        or (number not in _RESTORED_BY_SUBPROCESS and signal.getsignal(number) is signal.SIG_IGN)
     )
+    return ", ".join(unusual)
 
 
 @attrs.frozen
 class _Identity:
-    """Who a program runs as; ``None`` for who this program runs as."""
+    """The user and groups that a program runs as; ``None`` keeps those of this program."""
 
     user: int | None = None
     group: int | None = None
     groups: list[int] | None = None
     variables: Mapping[str, str] = attrs.field(factory=dict)
-    """What a login would set."""
+    """The variables that a login of the user would set."""
 
 
 def _identity(launch: Launch) -> _Identity:
-    """Look up user and group; without root's rights only one's own will do."""
+    """Look up user and group; a program that is not root can only name its own."""
     account = _account(launch.user)
     uid = account.pw_uid if account else launch.user
     assert not isinstance(uid, str)
@@ -200,7 +213,7 @@ def _identity(launch: Launch) -> _Identity:
     if gid is None and account is not None:
         gid = account.pw_gid
     if gid is None:
-        raise OnlineFailed(f"user {launch.user} has no account here: say which group")
+        raise OnlineFailed(f"user {launch.user} has no account here, so give a group, too")
     if os.geteuid() != 0:
         if uid in (None, os.geteuid()) and gid == os.getegid():
             return _Identity()
@@ -236,11 +249,11 @@ def _group_number(group: str | int | None) -> int | None:
 
 
 def _obstacle(launch: Launch, environment: Mapping[str, str], error: Exception) -> str:
-    """What is in the way of starting the program, in words for people."""
+    """Say in words for people why the program cannot be started."""
     try:
         return _visible_obstacle(launch, environment, error)
     except OSError as hidden:
-        # Not even to be looked at: a directory above is closed, or the name is too long.
+        # The path cannot even be examined: a directory above is closed, or the name is too long.
         return f"{hidden.filename!r} is not accessible: {hidden.strerror}"
 
 

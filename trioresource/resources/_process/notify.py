@@ -1,7 +1,7 @@
-r"""The protocol of ``sd_notify``: a process tells its supervisor how it is doing.
+"""Receive what a process says by ``sd_notify``.
 
-Datagrams of ``NAME=value`` lines, sent to the socket that ``NOTIFY_SOCKET`` names; see
-the manual page sd_notify(3).
+The process sends datagrams of ``NAME=value`` lines to the socket that ``NOTIFY_SOCKET``
+names; see the manual page sd_notify(3).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
     from trio.socket import SocketType
 
-_LONGEST: Final = 65536
-"""Bytes of the longest message; a longer one is cut, and its last line dropped."""
+_MAX_MESSAGE: Final = 65536
+"""Bytes of a message; a longer message is cut, and its last line dropped."""
 # struct ucred of unix(7): process, user and group id.
 _CREDENTIALS: Final = struct.Struct("iII")
 
 
 @attrs.frozen(kw_only=True)
 class Notification:
-    """What one message said; what it did not speak of is ``None`` or ``False``."""
+    """The content of one message; what it does not mention is ``None`` or ``False``."""
 
     ready: bool = False
     stopping: bool = False
@@ -42,21 +42,20 @@ class Notification:
     alive: bool = False
     """``WATCHDOG=1``."""
     trouble: bool = False
-    """``WATCHDOG=trigger``: it asks to be taken for dead."""
+    """``WATCHDOG=trigger``: the process asks to be treated as failed."""
     watchdog: float | None = None
-    """Seconds: ``WATCHDOG_USEC``, a new interval."""
+    """``WATCHDOG_USEC`` in seconds: a new interval."""
     extension: float | None = None
-    """Seconds: ``EXTEND_TIMEOUT_USEC``, how much longer it needs from now on."""
+    """``EXTEND_TIMEOUT_USEC`` in seconds: how much longer the process needs from now on."""
     status: str | None = None
     error: str | None = None
     """``ERRNO`` in words, or ``BUSERROR``."""
 
 
 def parse(message: bytes) -> Notification:
-    """Read a message; lines that are not understood are passed over.
+    """Read a message, and ignore the lines that it does not understand.
 
-    ``MAINPID`` is one of them on purpose: what is watched is the process that was
-    started, whatever it says.
+    It ignores ``MAINPID`` on purpose: the process to watch is the one that was started.
     """
     said: dict[str, str] = {}
     for line in message.decode("utf-8", errors="replace").split("\n"):
@@ -79,8 +78,7 @@ def parse(message: bytes) -> Notification:
 def _seconds(microseconds: str | None) -> float | None:
     if microseconds is None or not _NUMBER.fullmatch(microseconds):
         return None
-    # No number of microseconds is too large to be meant, but it may be for a float, or
-    # have more digits than int() takes.
+    # A sender may give more digits than int() takes, or a number too large for a float.
     return min(int(microseconds.lstrip("0")[:20] or 0), 10**15) / 1e6 or None
 
 
@@ -91,18 +89,18 @@ def _error(number: str | None, name: str | None) -> str | None:
 
 
 _NUMBER: Final = re.compile(r"[0-9]+")
-"""A number as it is sent; int() takes signs, spaces and the digits of other scripts, too."""
+"""A number in a message; int() alone would also take signs, spaces and digits of other scripts."""
 _ERRORS: Final = range(1, 4096)
-"""Numbers that errno may have."""
+"""The numbers of errno in Linux."""
 
 
 @final
 class NotifySocket:
     """The socket that ``NOTIFY_SOCKET`` names; a context manager that closes it.
 
-    In the abstract namespace, so that no file is left, and no right on any directory is
-    needed by a process that runs as another user. Anybody may send to it, therefore:
-    the kernel tells who did, and only members of the session are listened to.
+    It lies in the abstract namespace: no file is left behind, and a process that runs as
+    another user needs no right on a directory. So every process of this machine can send
+    to it. The kernel names the sender, and only members of the session are listened to.
 
     Attributes:
         address: the value of ``NOTIFY_SOCKET``.
@@ -131,11 +129,11 @@ class NotifySocket:
         self._socket.close()
 
     async def run(self, session: int, listen: Callable[[Notification], None]) -> None:
-        """Hand on what the members of a session say, until cancelled.
+        """Pass on what the members of a session say, until cancelled.
 
         Args:
-            session: the session's id.
-            listen: is called with each message.
+            session: the id of the session.
+            listen: called with each message.
         """
         while True:
             message, ancillary, flags, _ = await external("notification", self._receive)
@@ -143,22 +141,22 @@ class NotifySocket:
             if flags & socket.MSG_TRUNC:
                 message = message.rpartition(b"\n")[0]
             with contextlib.suppress(ProcessLookupError):
-                # One who has ended by now can not be told from a stranger. Senders that
-                # end at once, like systemd-notify(1), wait until their message was read.
+                # A sender that has ended by now may have been a stranger: ignore it. Senders
+                # that end at once, like systemd-notify(1), wait until their message was read.
                 if sender is not None and os.getsid(sender) == session:
                     listen(parse(message))
 
     async def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
-        # Room for descriptors, too: one is sent with BARRIER=1, and closing it is the
-        # answer that the sender waits for.
+        # Leave room for descriptors: BARRIER=1 comes with a descriptor, and the sender waits
+        # until it is closed.
         room = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(
             64 * array.array("i").itemsize
         )
-        return await self._socket.recvmsg(_LONGEST, room)
+        return await self._socket.recvmsg(_MAX_MESSAGE, room)
 
 
 def _sender(ancillary: list[tuple[int, int, bytes]]) -> int | None:
-    """The process id of the sender; descriptors that came along are closed."""
+    """Return the process id of the sender, and close the descriptors that came along."""
     pid: int | None = None
     for _, kind, data in ancillary:
         if kind == socket.SCM_RIGHTS:

@@ -1,4 +1,4 @@
-"""What a process writes: the last lines in memory, all of it in a file if wanted."""
+"""Read what a process writes: keep the last lines in memory, and append all of it to a file."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 _CHUNK: Final = 65536
-_LONGEST_LINE: Final = 8192
+"""Bytes of one read; as many as a pipe holds in Linux."""
+_MAX_LINE: Final = 8192
 """Bytes after which a line is cut, so that memory is bounded."""
-_MOST_AT_ONCE: Final = 16 * _CHUNK
-"""Bytes that are taken without letting other tasks run."""
+_MAX_AT_ONCE: Final = 16 * _CHUNK
+"""Bytes to read in one step; more would keep other tasks from running."""
 _WRITE_BOUND: Final = 5.0
-"""Seconds for the last write to the file, and to wait for who reads it if it is a FIFO."""
+"""Seconds for the last write to the file, and for a FIFO to take more."""
 
 
 @final
 class Output:
-    """The output of one process; made by ``open_output``.
+    """The output of one process; ``open_output`` makes it.
 
     Attributes:
-        inlet: the descriptor to give to the process.
+        inlet: the writing end of the pipe, to give to the process.
     """
 
     def __init__(
@@ -52,14 +53,14 @@ class Output:
         self._expected: list[tuple[re.Pattern[str], trio.Event]] = []
 
     async def open_file(self, path: str) -> None:
-        """Append from now on all that comes to a file.
+        """Append all output from now on to a file.
 
         Raises:
-            OnlineFailed: it can not be opened.
+            OnlineFailed: the file cannot be opened.
         """
-        # Cancellation counts before it is open or not at all: no descriptor gets lost.
+        # Cancellation works only before the file is opened: later it would lose the descriptor.
         await trio.lowlevel.checkpoint_if_cancelled()
-        # Nothing changes for a file; a FIFO without a reader is refused instead of waited for.
+        # O_NONBLOCK means nothing for a file; for a FIFO without a reader it raises at once.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         try:
             with trio.CancelScope(shield=True):
@@ -68,29 +69,29 @@ class Output:
             raise OnlineFailed(f"log_file {path!r}: {error.strerror}") from error
 
     def lines(self) -> tuple[str, ...]:
-        """The last lines, the oldest first, with one that has not ended yet."""
+        """Return the last lines, the oldest first; the last may not have ended yet."""
         rest = (_text(self._partial),) if self._partial else ()
         return (*self._lines, *rest)
 
     def expect(self, pattern: re.Pattern[str]) -> trio.Event:
-        """An event that is set as soon as a line comes in which the pattern is found."""
+        """Return an event that is set when a line comes that the pattern matches somewhere."""
         event = trio.Event()
         self._expected.append((pattern, event))
         return event
 
     def close_inlet(self) -> None:
-        """Leave the writing end to the process alone."""
+        """Close the writing end here, so that the end of the process ends the output."""
         if self.inlet >= 0:
             os.close(self.inlet)
             self.inlet = -1
 
     def take(self) -> bool:
-        """Take in what the process has written so far; never blocks.
+        """Read what the process has written so far, without blocking.
 
         Returns:
-            False if there is nobody left who could write any more.
+            False if no process is left that could write more.
         """
-        for _ in range(_MOST_AT_ONCE // _CHUNK):
+        for _ in range(_MAX_AT_ONCE // _CHUNK):
             try:
                 chunk = os.read(self._outlet, _CHUNK)
             except BlockingIOError:
@@ -105,11 +106,11 @@ class Output:
             self._unwritten += chunk
         *whole, self._partial = (self._partial + chunk).split(b"\n")
         for line in whole:
-            for start in range(0, max(len(line), 1), _LONGEST_LINE):
-                self._add(line[start : start + _LONGEST_LINE])
-        while len(self._partial) > _LONGEST_LINE:
-            self._add(self._partial[:_LONGEST_LINE])
-            self._partial = self._partial[_LONGEST_LINE:]
+            for start in range(0, max(len(line), 1), _MAX_LINE):
+                self._add(line[start : start + _MAX_LINE])
+        while len(self._partial) > _MAX_LINE:
+            self._add(self._partial[:_MAX_LINE])
+            self._partial = self._partial[_MAX_LINE:]
 
     def _add(self, line: bytes) -> None:
         text = _text(line)
@@ -119,7 +120,7 @@ class Output:
                 event.set()
 
     async def pump(self) -> None:
-        """Take in all that is written until cancelled; stays when there is no more."""
+        """Read all output until cancelled; the end of the output does not end this."""
         while True:
             await readable("output", self._outlet)
             more = self.take()
@@ -128,20 +129,20 @@ class Output:
                 await trio.sleep_forever()
 
     async def _write(self) -> None:
-        """Bring what has come to the file, in a thread: a disk may be slow."""
+        """Write to the file what has been read, in a thread: a disk may be slow."""
         while self._unwritten and self._file is not None:
             data = bytes(self._unwritten)
             self._unwritten.clear()
             try:
                 await in_thread("write to the log file", _write_all, self._file, data)
             except OSError as error:
-                # A full disk is no reason to take down what runs.
+                # Go on without the file: a full disk must not take down the process.
                 self._log.warning("output is no longer written to its file: %s", error)
                 os.close(self._file)
                 self._file = None
 
     async def close(self) -> None:
-        """Take in the last words, write them, and let go of everything."""
+        """Read and write the last output, and close everything."""
         try:
             self.close_inlet()
             self.take()
@@ -162,7 +163,7 @@ def _write_all(file: int, data: bytes) -> None:
         try:
             data = data[os.write(file, data) :]
         except BlockingIOError:
-            # A FIFO or a terminal. The thread can not be cancelled, so the wait is bounded.
+            # A FIFO or a terminal. The thread cannot be cancelled, so the wait is bounded.
             poll = select.poll()
             poll.register(file, select.POLLOUT)
             if not poll.poll(_WRITE_BOUND * 1000):
@@ -173,15 +174,15 @@ def _write_all(file: int, data: bytes) -> None:
 async def open_output(
     log: logging.LoggerAdapter[logging.Logger], *, size: int, file: str | None = None
 ) -> AsyncGenerator[Output, None]:
-    """Make a place for the output of a process.
+    """Open a pipe for the output of a process.
 
     Args:
-        log: where to say that the file can not be written.
+        log: gets a warning when the file cannot be written.
         size: how many lines to keep.
-        file: the path of a file to append everything to.
+        file: the path of a file to append all output to.
 
     Raises:
-        OnlineFailed: the file can not be opened.
+        OnlineFailed: the file cannot be opened.
     """
     outlet, inlet = os.pipe()
     os.set_blocking(outlet, False)

@@ -1,10 +1,9 @@
-"""How it is known that a process has become operational."""
+"""The ways to know that a process has become operational."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -20,7 +19,7 @@ from pydantic import (
     Tag,
 )
 
-from .. import _probes as checks
+from .. import _probes
 from .._probes import Address, Headers, HttpRequest, Regex, Seconds, Status, Url
 from .child import running
 from .output import open_output
@@ -32,24 +31,24 @@ if TYPE_CHECKING:
 
 
 def split_command(value: object) -> object:
-    """Split a command that is one string as a shell would.
+    """Split a command that is one string as a shell would split it.
 
     Raises:
-        ValueError: a quotation is not closed.
+        ValueError: a quotation mark is not closed.
     """
     if not isinstance(value, str):
         return value
     try:
         return tuple(shlex.split(value))
     except ValueError as error:
-        raise ValueError(f"can not be split like a shell command: {error}") from None
+        raise ValueError(f"cannot be split like a shell command: {error}") from None
 
 
 def no_null(value: str) -> str:
-    """Refuse text that the system can not be given.
+    """Refuse text that the operating system does not take.
 
     Raises:
-        ValueError: there is a null character in it.
+        ValueError: the text contains a null character.
     """
     if "\0" in value:
         raise ValueError("must not contain a null character")
@@ -58,22 +57,22 @@ def no_null(value: str) -> str:
 
 def _is_variable(value: str) -> str:
     if not value or "=" in value:
-        raise ValueError(f"is not the name of a variable: {value!r}")
+        raise ValueError(f"must be the name of a variable, not {value!r}")
     return no_null(value)
 
 
 Variable = Annotated[str, AfterValidator(_is_variable)]
 """The name of an environment variable."""
 Word = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(no_null)]
-"""An argument or a variable: text without null characters; a number is taken as text."""
+"""An argument or the value of a variable: text without null characters; a number becomes text."""
 FilePath = Annotated[str, Field(min_length=1), AfterValidator(no_null)]
 """The path of a file or a directory."""
 Command = Annotated[tuple[Word, ...], Field(min_length=1), BeforeValidator(split_command)]
-"""A program and its arguments: a list, or one string in the manner of a shell."""
+"""A program and its arguments: a list, or one string that is split like a shell command."""
 
 
 class _Readiness(BaseModel):
-    """What all ways to be ready share."""
+    """The configuration that all ways to become ready share."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
@@ -81,41 +80,28 @@ class _Readiness(BaseModel):
 
 
 class Polled(_Readiness):
-    """Readiness that can be asked for, and so also tells whether the process is well."""
+    """A probe that can be repeated, so that it also tells whether the process is well."""
 
     every: Seconds = 0.1
-    """Seconds between probes; the first ones follow each other faster."""
+    """Seconds between probes; the first ones are faster."""
     timeout: Seconds = 5.0
     """Seconds for one probe."""
 
-    async def probe(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        """What is wrong, in words; empty if the process is well."""
-        return await checks.bounded(lambda: self._look(launch, log), self.timeout)
-
-    @abstractmethod
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str: ...
-
 
 class TcpReady(Polled):
-    """It accepts connections at an address."""
+    """Ready when it accepts connections at an address, ``host:port``."""
 
     tcp: Address
 
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        return await checks.probe_tcp(self.tcp)
-
 
 class UnixReady(Polled):
-    """It accepts connections at a Unix socket."""
+    """Ready when it accepts connections at a Unix socket."""
 
     unix: Annotated[str, Field(min_length=1, max_length=107)]
 
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        return await checks.probe_unix(self.unix)
-
 
 class HttpReady(Polled):
-    """It answers a GET request."""
+    """Ready when it answers a GET request."""
 
     http: Url
     status: Status = "200-399"
@@ -123,43 +109,26 @@ class HttpReady(Polled):
     headers: Headers = Field(default_factory=dict)
     verify: bool = True
 
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        return await checks.probe_http(HttpRequest.to(self.http, self))
-
 
 class CommandReady(Polled):
-    """A command, run as the process itself is, exits with status 0."""
+    """Ready when a command exits with status 0; it runs with the settings of the process."""
 
     command: Command
 
-    async def _look(self, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
-        launch = attrs.evolve(launch, command=self.command)
-        async with open_output(log, size=1) as output, running(launch, output.inlet) as child:
-            output.close_inlet()
-            async with trio.open_nursery() as nursery:
-                # A pipe that nobody empties holds up who writes much.
-                nursery.start_soon(output.pump)
-                exit_ = await child.wait()
-                nursery.cancel_scope.cancel()
-            if exit_.status == 0:
-                return ""
-            output.take()
-            return ": ".join((f"{self.command[0]} {exit_}", *output.lines()))
-
 
 class LogReady(_Readiness):
-    """It writes a line in which a regular expression is found."""
+    """Ready when it writes a line that a regular expression matches somewhere."""
 
     log: Regex
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """The compiled expression."""
+        """The compiled regular expression."""
         return re.compile(self.log)
 
 
 class NotifyReady(_Readiness):
-    """It says ``READY=1`` in the manner of ``sd_notify``."""
+    """Ready when it says ``READY=1`` by ``sd_notify``."""
 
     notify: Literal[True]
 
@@ -172,7 +141,7 @@ def _kind(value: Any) -> str | None:
         given = [kind for kind in _KINDS if kind in type(value).model_fields]
     else:
         given = [kind for kind in _KINDS if isinstance(value, Mapping) and kind in value]
-    # A label that is no key, so that mistakes are shown at the right place.
+    # The tags must differ from every key: the place in an error message drops what is no key.
     return f"by {given[0]}" if len(given) == 1 else None
 
 
@@ -189,4 +158,46 @@ Readiness = Annotated[
         custom_error_message=f"must be a table with exactly one of {', '.join(_KINDS)}",
     ),
 ]
-"""One way to know that a process is ready: a table with exactly one of the names."""
+"""One way to know that a process is ready: a table with exactly one of these keys."""
+
+
+async def probe(ready: Polled, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
+    """Probe a process once.
+
+    Args:
+        ready: the probe.
+        launch: how the process was started.
+        log: gets warnings about the output of a command.
+
+    Returns:
+        What is wrong, in words; an empty string if the process is well.
+    """
+    return await _probes.bounded(lambda: _probe(ready, launch, log), ready.timeout)
+
+
+async def _probe(ready: Polled, launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
+    match ready:
+        case TcpReady():
+            return await _probes.probe_tcp(ready.tcp)
+        case UnixReady():
+            return await _probes.probe_unix(ready.unix)
+        case HttpReady():
+            return await _probes.probe_http(HttpRequest.to(ready.http, ready))
+        case CommandReady():
+            return await _run_command(attrs.evolve(launch, command=ready.command), log)
+        case _:
+            raise AssertionError(ready)
+
+
+async def _run_command(launch: Launch, log: logging.LoggerAdapter[logging.Logger]) -> str:
+    async with open_output(log, size=1) as output, running(launch, output.inlet) as child:
+        output.close_inlet()
+        async with trio.open_nursery() as nursery:
+            # Empty the pipe: the command would block once the pipe is full.
+            nursery.start_soon(output.pump)
+            exit_ = await child.wait()
+            nursery.cancel_scope.cancel()
+        if exit_.status == 0:
+            return ""
+        output.take()
+        return ": ".join((f"{launch.command[0]} {exit_}", *output.lines()))

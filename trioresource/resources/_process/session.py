@@ -1,9 +1,9 @@
-"""Who is in a session: how a program is ended together with all that it has started.
+"""Find and signal the processes of a session, to end a program with all that it has started.
 
-A program runs in a session of its own. Its children are in it too, also those that were
-orphaned, or that a shell has put into other process groups. Only a program that calls
-``setsid`` leaves; a program that puts itself into the background so is told to stay in
-the foreground, as every supervisor asks of it.
+A program runs in a session of its own. Its descendants belong to the session, orphans and
+the process groups of a shell included. Only a process that calls ``setsid`` leaves it. A
+program that puts itself into the background does that, so it must be told to stay in the
+foreground, as for every supervisor.
 """
 
 from __future__ import annotations
@@ -20,59 +20,60 @@ if TYPE_CHECKING:
 
 _PROC: Final = Path("/proc")
 _ENDED: Final = (b"Z", b"X")
-"""States of /proc/PID/stat in which a process holds nothing any more."""
-_LOOKS: Final = 200
-"""So often at most it is looked for proof that nobody is left, before others get a turn."""
+"""States in /proc/PID/stat of a process that has ended and holds nothing any more."""
+MAX_LOOKS: Final = 200
+"""Looks of one call of ``kill``; without a bound it would keep its thread for as long as other
+programs start processes."""
 _PROOF, _PROOF_BLIND = 2, 4
-"""Looks in a row that must find nobody; see ``kill``. The more where it is not known when
-ids begin anew: that can spoil two of them."""
+"""Looks in a row that must find no member; see ``kill``. Where the newest process id is unknown,
+process ids may start over unseen, and that can spoil two looks: hence two more."""
 
 
 def members(session: int, *, proc: Path = _PROC) -> dict[int, int]:
-    """The processes of a session that have not ended.
+    """List the processes of a session that have not ended.
 
     Args:
-        session: the session's id, which is the process id of its leader.
-        proc: where the kernel lists processes; where it does not (not on Linux), the
-            answer is that there are none.
+        session: the id of the session, which is the process id of its leader.
+        proc: the directory in which the kernel lists processes. Where there is none (not
+            on Linux), the session seems to be empty.
 
     Returns:
         Process id to process group id, in the order of the process ids. A process that
-        is started meanwhile may be missing.
+        starts meanwhile may be missing.
     """
     return dict(sorted(_look(session, set(), proc, _let_be)[0].items()))
 
 
 def kill(session: int, *, proc: Path = _PROC) -> dict[int, int] | None:
-    """Kill every member of a session, and say who still had to be killed.
+    """Kill every member of a session, and return the members that had to be killed.
 
-    By groups: the kernel signals all of a group at once, so that no member can start
-    another one in between. As long as the leader has not been reaped, or a member
-    lives, nobody else can be given these numbers.
+    The members are killed by process groups: the kernel signals all of a group at once, so
+    that no member can start another one in between. As long as the leader has not been
+    reaped, or a member lives, the kernel gives these ids to no other process.
 
     A program in which each process starts the next one, in a group of its own, and ends,
-    can be too quick for that; but it can not hide. Process ids are given out in
-    ascending order, and the kernel lists them in ascending order, one by one. So whoever
-    is ahead of the reader has his children ahead of it too, and either stays until the
-    reader comes by, and is listed, or ends after he has had them. Only those who are
-    older than the current round of ids may have children behind the reader. Nobody is
-    left, therefore, if two looks in a row list no member, while the ids do not begin
-    anew: after the first look all members are younger than it, and the second would
-    have listed one of each line. Someone who is listed, but has gone when his session is
-    asked for, may have been a member; such a look is no proof, nor is one that
-    meets a member which has just ended.
+    can be too fast for the kill, but it cannot hide. The kernel assigns process ids in
+    ascending order, and a look reads the list of processes in ascending order. A process
+    that the look has not reached yet starts its children ahead of the look, too: either it
+    is still there when the look reaches it, or it has ended after starting them. Only a
+    process older than the current round of ids may start children behind the look. So no
+    member is left if two looks in a row list none and the ids do not start over meanwhile:
+    after the first look all members are younger than it, so the second look would have
+    listed one of each line of descent. A process that was listed and has ended before its
+    session could be read may have been a member. A look that meets such a process, or a
+    member that has just ended, proves nothing.
 
     Args:
-        session: the session's id. Its leader has ended, and is not yet reaped.
-        proc: where the kernel lists processes.
+        session: the id of the session. Its leader has ended and is not reaped yet.
+        proc: the directory in which the kernel lists processes.
 
     Returns:
-        The members found, like ``members``; none at all only if there is nobody left;
-        ``None`` if that can not be told.
+        The members found, in the form of ``members``. An empty dict proves that no member
+        is left; ``None`` means that it is unknown.
     """
     ended = {session}
     quiet, newest = 0, _newest_process(proc)
-    for _ in range(_LOOKS):
+    for _ in range(MAX_LOOKS):
         found, is_sure = _look(session, ended, proc, _kill_group)
         if found:
             return found
@@ -89,28 +90,28 @@ def _look(
     """Look once at every process.
 
     Args:
-        session: the session's id.
-        ended: the members of which it is known that they have ended; those that are seen
-            for the first time are added.
-        proc: where the kernel lists processes.
-        act: is called with the process group of each member, as soon as it is seen.
+        session: the id of the session.
+        ended: the members that are known to have ended; this adds those that it meets for
+            the first time.
+        proc: the directory in which the kernel lists processes.
+        act: called with the process group of each member as soon as the look meets it.
 
     Returns:
-        The members that have not ended, and whether no other can have been there of
-        those that were listed.
+        The members that have not ended, and whether it is certain that no other process of
+        the list was a member.
     """
     try:
         pids = [int(name) for name in os.listdir(proc) if name.isdigit()]  # noqa: PTH208
     except OSError as error:
-        # There is no list: not on Linux. Anything else, such as no descriptor left for it,
-        # is no answer.
+        # Without a list (not on Linux) the session counts as empty. Any other error, such as
+        # having no file descriptor left, proves nothing.
         return {}, isinstance(error, FileNotFoundError)
     found: dict[int, int] = {}
     is_sure = True
-    # The youngest first: they are the ones who may be gone in a moment.
+    # The youngest first: they are most likely to end before they are examined.
     for pid in sorted(pids, reverse=True):
         try:
-            # getsid() is one cheap call; only members are looked at any closer.
+            # getsid() is one cheap call; read files of members only.
             if os.getsid(pid) != session:
                 continue
             group = os.getpgid(pid)
@@ -119,7 +120,7 @@ def _look(
                 found[pid] = group
                 continue
         except PermissionError:
-            # Under rules of a security module: whoever may not be asked is none of ours.
+            # A security module forbids the question; it does not for processes started here.
             continue
         except (ProcessLookupError, FileNotFoundError):
             is_sure = False
@@ -136,10 +137,10 @@ def _runs(pid: int, proc: Path) -> bool:
     except (ProcessLookupError, FileNotFoundError):
         raise
     except OSError:
-        return True  # It is there, and may not be looked at, or no descriptor is left for it.
-    # The second field is the program's name in brackets, and may hold anything.
+        return True  # It exists, but the file may not be read, or no descriptor is left.
+    # The second field is the program's name in brackets, and may contain anything.
     fields = stat.rpartition(b")")[2].split()
-    # Where only the first thread of a program has ended, the others go on.
+    # A program whose first thread has ended is listed as ended while other threads go on.
     return fields[0] not in _ENDED or int(fields[17]) > 1
 
 
@@ -148,14 +149,13 @@ def _let_be(_: int) -> None:
 
 
 def _kill_group(group: int) -> None:
-    # ESRCH: it has ended by itself. EPERM: it runs as another user, and shows up in the
-    # next answer.
+    # The group has ended by itself, or it runs as another user: then the next look lists it.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 
 
 def _newest_process(proc: Path) -> int:
-    """The id that was given to a process or thread last; 0 where that is not known."""
+    """Return the id that the kernel assigned last, to a process or thread; 0 if unknown."""
     try:
         return int((proc / "loadavg").read_text().split()[-1])
     except (OSError, ValueError):
@@ -163,7 +163,7 @@ def _newest_process(proc: Path) -> int:
 
 
 class Disposition(enum.Enum):
-    """What a process does upon a signal."""
+    """How a process reacts to a signal."""
 
     DEFAULT = "default"
     IGNORED = "ignored"
@@ -171,15 +171,15 @@ class Disposition(enum.Enum):
 
 
 def disposition(pid: int, number: signal.Signals, *, proc: Path = _PROC) -> Disposition:
-    """What a process does upon a signal at this moment.
+    """Find out how a process reacts to a signal at this moment.
 
     Args:
         pid: the process id.
         number: the signal.
-        proc: where the kernel lists processes.
+        proc: the directory in which the kernel lists processes.
 
     Returns:
-        ``CAUGHT`` also where nothing is known of the process, because it has ended.
+        The reaction; ``CAUGHT`` if the process has ended.
     """
     try:
         status = (proc / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
@@ -193,27 +193,28 @@ def disposition(pid: int, number: signal.Signals, *, proc: Path = _PROC) -> Disp
 
 
 def ask(session: int, number: signal.Signals, told: set[int], *, first: bool) -> dict[int, int]:
-    """Ask the members of a session to stop, those who have not got the signal yet.
+    """Send a stop signal to the members of a session that have not got it yet.
 
-    To be called again as long as there are members. A signal is lost without a trace
-    where it was ignored, or came between fork and exec of a grandchild that had
-    inherited a handler; and one sent twice means "at once" to many programs. So it is
-    sent to the leader's group first, and again only to who ignored it then and does no
-    longer, to who came later, and to whom it would have ended if it had come.
+    Call it again as long as there are members. A process loses a signal without a trace if
+    it ignores it, or if the signal arrives between fork and exec while the fork still has
+    a handler of its parent. And to many programs a second signal means "stop at once". So
+    the first call signals the group of the leader. Later calls signal a member only if it
+    ignored the signal and no longer does, if it is new, or if the signal would have ended
+    it and so cannot have arrived.
 
     Args:
-        session: the session's id.
+        session: the id of the session.
         number: the signal.
-        told: the process ids of who has got it; kept from call to call.
+        told: the ids of the processes that have got the signal; kept from call to call.
         first: whether this is the first call.
 
     Returns:
-        The members found, like ``members``.
+        The members found, in the form of ``members``.
     """
     found = members(session)
     doing = {pid: disposition(pid, number) for pid in found}
     if first:
-        # A stopped process does not even see a signal before it goes on.
+        # A stopped process handles a signal only after SIGCONT.
         for one in (number, signal.SIGCONT):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(session, one)
@@ -231,7 +232,7 @@ def _send(pid: int, session: int, number: signal.Signals) -> None:
     with contextlib.suppress(OSError):
         descriptor = os.pidfd_open(pid)
         try:
-            # Now that it is held, it can not become somebody else any more.
+            # The open descriptor pins the process: its id can go to no other process now.
             if os.getsid(pid) == session:
                 signal.pidfd_send_signal(descriptor, number)
         finally:

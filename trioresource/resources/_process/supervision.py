@@ -1,4 +1,4 @@
-"""One run of a program, as the tasks that watch it see it: exit, notifications, watchdog."""
+"""Watch one run of a program: its exit, its notifications, its watchdog."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 _LAST_LINES: Final = 10
 """Lines of output that a failure report shows."""
 _TICK: Final = 1.0
-"""Seconds between progress reports while a process has been given more time."""
+"""Seconds between progress reports while the process may take more time."""
 
 
 @final
 class Run:
-    """A program that has been started, until nothing of it is left.
+    """A program that has been started, until no process of its session is left.
 
     Args:
-        scope: the attempt it belongs to.
-        launch: how it was started.
+        scope: the attempt that the run belongs to.
+        launch: how the program was started.
         child: the process.
-        output: what it writes.
-        ready: an event for what it says itself: set here upon ``READY=1``, or by the
-            output.
-        watchdog: seconds from one ``WATCHDOG=1`` to the next; ``None`` until the process
-            says so itself by ``WATCHDOG_USEC``.
+        output: what the process writes.
+        ready: the event that says that the process is ready. ``READY=1`` sets it, or the
+            output does.
+        watchdog: the longest time in seconds from one ``WATCHDOG=1`` to the next; ``None``
+            for no bound, until the process sets one by ``WATCHDOG_USEC``.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Run:
         self.output: Final = output
         self.ready: Final = ready
         self.starting: Final = trio.CancelScope()
-        """Around the wait for readiness; cancelled if the process ends before."""
+        """The scope of the wait for readiness; cancelled when the process ends before it."""
         self.grace: Final = trio.CancelScope()
-        """Around the wait for the end that was asked for."""
+        """The scope of the wait for the end that ``offline`` has asked for."""
         self._failure: trio.MemorySendChannel[str] = scope.failure_channel()
         self._up = False
         self._stopping = False
@@ -67,17 +67,17 @@ class Run:
     # --- phases ------------------------------------------------------------------------
 
     def came_up(self) -> None:
-        """The process is ready: its end is a failure now, and it has to send pings."""
+        """Treat the end of the process, and a missing ping, as a failure from now on."""
         self._up = True
         self._until = -math.inf
         self._ping()
 
     def begin_stop(self, grace: float) -> None:
-        """From now on the end of the process is wanted.
+        """Expect the end of the process from now on.
 
         Args:
-            grace: seconds until what is left will be killed. It may be longer than the
-                pending deadline, which is for those who do not know how long it takes.
+            grace: seconds until the caller kills what is left. It may be longer than the
+                pending deadline, so progress is reported for as long.
         """
         self._stopping = True
         self._patience.deadline = math.inf
@@ -87,7 +87,7 @@ class Run:
         self.keep_pending()
 
     def keep_pending(self) -> None:
-        """Let the pending clock not run out while the process has been given time."""
+        """Report progress while the process may take more time, for the pending clock."""
         if not self._keeps_pending:
             self._keeps_pending = True
             self.scope.start_soon(self._report_on, name="given time")
@@ -95,24 +95,24 @@ class Run:
     # --- what is watched -----------------------------------------------------------------
 
     async def watch_exit(self) -> None:
-        """Report the end of the process as soon as it has come."""
+        """Report the end of the process as soon as it has ended."""
         exit_ = await self.child.wait()
         if not self._up:
             self.starting.cancel()
         elif not self._stopping:
             self._failure.send_nowait(self.describe_exit(str(exit_)))
-        # To return would be a failure of another kind.
+        # Do not return: the monitor would report that a background task has returned.
         await trio.sleep_forever()
 
     def describe_exit(self, how: str) -> str:
-        """How the process ended, with its last words and the last lines of its output."""
+        """Add to ``how`` what the process said by ``sd_notify``, and its last lines of output."""
         self.output.take()
         how = ", ".join((how, *self._last_words))
         lines = self.output.lines()[-_LAST_LINES:]
         return "\n".join((f"{how}; its last lines:", *lines)) if lines else how
 
     def listen(self, said: Notification) -> None:
-        """Take in what the process says by ``sd_notify``."""
+        """Act on what the process says by ``sd_notify``."""
         if said.status is not None:
             self._status = said.status
             self.scope.report_progress(said.status)
@@ -134,7 +134,7 @@ class Run:
             self.ready.set()
 
     async def watch_pings(self) -> None:
-        """Report that the process no longer sends ``WATCHDOG=1``."""
+        """Report a failure when ``WATCHDOG=1`` does not come in time."""
         with self._patience:
             await trio.sleep_forever()
         self._failure.send_nowait(self.describe_exit(f"no WATCHDOG=1 for {self._interval:g} s"))

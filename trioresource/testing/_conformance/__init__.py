@@ -1,4 +1,10 @@
-"""Handler conformance: does a handler keep the contract of the lifecycle?"""
+"""Check whether a handler keeps the contract of the lifecycle.
+
+The highest room of the kit, above ``_search``. Its order, lowest first: ``report``,
+``call_recorder``, ``subject``, ``cases``, ``check``, ``harness``; ``online_checks``,
+``offline_checks``, ``failure_checks``, ``program_checks``; ``catalogue``, ``suite``,
+``testcase``.
+"""
 
 from __future__ import annotations
 

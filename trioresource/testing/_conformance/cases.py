@@ -1,7 +1,7 @@
-"""The cases of a check, one after the other, each in many schedules.
+"""Go through the cases of a check, each in many schedules.
 
-A case is a variant of the check, and in a sweep also the wait at which something happens.
-Which case a schedule is of, is its first decision. So one token says all there is to say.
+A case is a variant of the check and, in a sweep, the wait at which something happens. The
+first decisions of a schedule choose its case. So a token names the case as well.
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ from .._search.strategies import Fifo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._search.strategies import Strategy
-
-__all__ = ["Case", "Cases"]
+    from .._scheduling.strategy import Strategy
 
 MOST_WAITS: Final = 1_000
-"""Waits of one entry point: whoever waits more often is swept up to here."""
+"""Waits of one entry point that a sweep goes through at most."""
 
 
 @attrs.define
 class Case:
-    """What one schedule of a check is about."""
+    """One case of a check."""
 
     variant: str
     wait: int
@@ -35,21 +33,21 @@ class Case:
     reached: bool = True
     """Whether there was such a wait; if not, the sweep ends."""
     sweeps: bool = False
-    """Whether this variant is a sweep; said by the check while it runs."""
+    """Whether this variant is a sweep; the check sets this while it runs."""
     measured: str = ""
-    """What a measurement has found that is not as it should be."""
+    """What a measurement has found wrong, in words."""
 
 
 @final
 class Cases:
-    """The strategy that goes through all cases.
+    """Choose the schedules of all cases; a strategy.
 
     Args:
         variants: the variants of the check.
-        strategies: what the schedules of a case are chosen by, one after the other, with
-            the most schedules of each.
+        strategies: the strategies that choose the schedules of a case, one after the other,
+            each with its largest number of schedules.
         sweeping: the same for each wait of a sweep.
-        seed: what the strategies draw from.
+        seed: the seed of the strategies.
     """
 
     name: Final = "cases"
@@ -77,10 +75,10 @@ class Cases:
         """How many cases there were."""
 
     def draw(self, *, explored: bool = True) -> Case:
-        """The case of the schedule that begins; called first in its scenario.
+        """Return the case of the schedule that begins. A scenario calls this first.
 
         Args:
-            explored: whether an exploration runs; otherwise this decides by itself.
+            explored: whether an exploration runs; otherwise this object alone decides.
         """
         variant, wait = self._variant, self._wait
         if explored:
@@ -91,11 +89,11 @@ class Cases:
 
     @property
     def measured(self) -> str:
-        """What the last case has measured that is not as it should be."""
+        """What the last case has found wrong by a measurement, in words."""
         return "" if self._case is None else self._case.measured
 
     def begin(self) -> bool:
-        """The next schedule of this case, or else the first of the next case."""
+        """Begin the next schedule of this case, or else the first of the next case."""
         self._decided = 0
         while True:
             if self._first:
@@ -114,7 +112,7 @@ class Cases:
             self._inner = make_strategy(name, self._seed)
 
     def _advance(self) -> bool:
-        """Whether there is another case."""
+        """Go on to the next case; ``False`` if there is none."""
         case = self._case
         assert case is not None
         if case.sweeps and case.reached and self._wait + 1 < MOST_WAITS:
@@ -125,11 +123,11 @@ class Cases:
         return self._variant < len(self._variants)
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
-        """As the strategy whose turn it is says."""
+        """Let the strategy decide whose turn it is."""
         return self._inner.pick(keys, last)
 
     def choose(self, count: int) -> int:
-        """The case first; then as the strategy whose turn it is says."""
+        """Choose the case first; then let the strategy decide whose turn it is."""
         leading = [self._variant] if len(self._variants) > 1 else []
         leading.append(self._wait)
         if self._decided < len(leading):
@@ -138,7 +136,7 @@ class Cases:
         return self._inner.choose(count)
 
     def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
-        """What the schedule was like is for the strategy whose turn it was."""
+        """Let the strategy learn whose turn it was; decide what runs next of this case."""
         self._inner.end(picks[self._decided :], failed)
         case = self._case
         if isinstance(self._inner, Fifo) and case is not None:

@@ -1,17 +1,16 @@
-"""What a check of a handler has found."""
+"""The results of checking a handler."""
 
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from typing import final
 
 import attrs
 
-__all__ = ["CheckResult", "ConformanceReport", "Verdict"]
-
 
 class Verdict(enum.Enum):
-    """How one check came out."""
+    """The result of one check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -22,29 +21,29 @@ class Verdict(enum.Enum):
 @final
 @attrs.frozen(kw_only=True)
 class CheckResult:
-    """One check of one handler."""
+    """The result of one check of one handler, with its reason."""
 
     id: str
     """``C1`` and so on."""
     protects: str
-    """What the check protects, in a sentence."""
+    """The rule that the check protects, in a sentence."""
     verdict: Verdict
     detail: str
-    """How many schedules ran; or what was found, with the schedule and how to replay it; or
-    why it was skipped, or does not apply."""
+    """How many schedules ran; or the error, with the schedule and how to replay it; or why the
+    check was skipped, or does not apply."""
     seconds: float
     """How long it took, in real seconds."""
     error: BaseException | None = attrs.field(default=None, eq=False)
-    """What was found."""
+    """The error, if the check failed."""
 
 
 @final
 @attrs.frozen(kw_only=True)
 class ConformanceReport:
-    """What ``check_handler`` has found, check by check."""
+    """The results of ``check_handler``, check by check."""
 
     handler: str
-    """What was checked."""
+    """The name of the handler that was checked."""
     results: tuple[CheckResult, ...]
     """In the order of the ids."""
 
@@ -56,40 +55,38 @@ class ConformanceReport:
     @property
     def failed(self) -> tuple[str, ...]:
         """The ids of the checks that failed."""
-        return tuple(one.id for one in self.results if one.verdict is Verdict.FAILED)
+        return tuple(result.id for result in self.results if result.verdict is Verdict.FAILED)
 
     @property
     def seconds(self) -> float:
-        """How long all took, in real seconds."""
-        return sum(one.seconds for one in self.results)
+        """How long all checks took, in real seconds."""
+        return sum(result.seconds for result in self.results)
 
     def result(self, identifier: str) -> CheckResult:
-        """The result of one check.
+        """Return the result of one check.
 
         Args:
-            identifier: its id.
+            identifier: the id of the check.
 
         Raises:
-            KeyError: it was not among the checks that were asked for.
+            KeyError: that check did not run.
         """
-        for one in self.results:
-            if one.id == identifier:
-                return one
+        for result in self.results:
+            if result.id == identifier:
+                return result
         raise KeyError(identifier)
 
     def __str__(self) -> str:
-        """A line for each check, and below it what was found."""
+        """Return a line for each check, and below it the details."""
         lines = [f"{self.handler}: {self.summary}"]
-        for one in self.results:
-            lines.append(f"{one.id:<4} {one.verdict.value:<15} {one.protects}")
-            lines += [f"     {line}" for line in one.detail.splitlines()]
+        for result in self.results:
+            lines.append(f"{result.id:<4} {result.verdict.value:<15} {result.protects}")
+            lines += [f"     {line}" for line in result.detail.splitlines()]
         return "\n".join(lines)
 
     @property
     def summary(self) -> str:
-        """How many checks came out how, in words."""
-        counts = {
-            verdict: sum(1 for one in self.results if one.verdict is verdict) for verdict in Verdict
-        }
-        said = [f"{count} {verdict.value}" for verdict, count in counts.items() if count]
+        """The number of checks with each verdict, in words."""
+        counts = Counter(result.verdict for result in self.results)
+        said = [f"{count} {verdict.value}" for verdict in Verdict if (count := counts[verdict])]
         return f"{', '.join(said) or 'nothing checked'} in {self.seconds:.1f} s"

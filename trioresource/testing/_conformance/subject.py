@@ -1,4 +1,4 @@
-"""What is checked: a handler, what it is given, and how it can be broken from outside."""
+"""What is checked: a handler, its arguments, and how it can be broken from outside."""
 
 from __future__ import annotations
 
@@ -7,40 +7,37 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from ..._handler import HandlerFactory
-from .._scheduling.fake_process import living_fakes
-
-__all__ = ["FAKE_SCHEDULES", "REAL_SCHEDULES", "Kill", "Subject", "Surroundings", "children"]
+from .._leaks import child_processes
+from .._scheduling.fake_process import running_fake_processes
 
 Kill = Callable[[Any], object]
-"""Breaks what a resource stands for, as if from outside; does not block.
+"""Break what a resource stands for, as if from outside, without blocking.
 
-It is given what the resource provides, or ``None`` while that is coming online, and
-returns ``False`` if there is nothing to break."""
+Called with what the resource provides, or ``None`` while it comes online. Returns ``False`` if
+there is nothing to break."""
 
 Surroundings = Callable[[], AbstractAsyncContextManager[object]]
-"""Makes what must be there before the handler, for each schedule anew."""
+"""Make what must be there before the handler, anew for each schedule."""
 
 FAKE_SCHEDULES: Final = 40
 """For each check, so that all of them take a few seconds."""
 REAL_SCHEDULES: Final = 3
-
-_CHILDREN: Final = Path("/proc/self/task")
+"""For each check of a handler with real processes, where a schedule takes real time."""
 
 
 @attrs.frozen(kw_only=True)
 class Subject:
-    """What is checked, and in which way."""
+    """What is checked, and how."""
 
     handler: HandlerFactory
     properties: Mapping[str, Any] = attrs.field(factory=dict)
     failing: Mapping[str, Any] | None = None
-    """Properties with which it can not come online."""
+    """Properties with which it cannot come online."""
     surroundings: Surroundings = contextlib.nullcontext
     kill: Kill | None = None
     real: bool = False
@@ -51,29 +48,19 @@ class Subject:
     """Whether schedules decide all that it waits for."""
 
     def killer(self) -> Kill:
-        """What breaks it; the children that this program has by now are left alone."""
+        """Return what breaks it; the child processes that exist now are left alone."""
         if self.kill is not None:
             return self.kill
-        known = children()
+        known = child_processes()
         return lambda value: _kill_processes(known)
 
 
-def children() -> list[int]:
-    """The child processes of this program that have not been waited for."""
-    found: list[int] = []
-    if _CHILDREN.is_dir():
-        for thread in sorted(_CHILDREN.iterdir()):
-            with contextlib.suppress(OSError):
-                found += map(int, (thread / "children").read_text().split())
-    return found
-
-
 def _kill_processes(known: list[int]) -> bool:
-    """End every process that was started since, as an operator with ``kill -9`` would."""
-    fakes = [fake for fake in living_fakes() if fake.returncode is None]
+    """Kill every process that was started since, as ``kill -9`` does; say whether one was."""
+    fakes = running_fake_processes()
     for fake in fakes:
         fake.kill()
-    started = [child for child in children() if child not in known]
+    started = [child for child in child_processes() if child not in known]
     for child in started:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)

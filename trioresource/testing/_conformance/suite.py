@@ -1,4 +1,4 @@
-"""Running the checks on a handler."""
+"""Run the checks on a handler."""
 
 from __future__ import annotations
 
@@ -22,26 +22,24 @@ from .._scheduling.overrides import Overrides, overridden, overrides
 from .._scheduling.running import Settings, run
 from .._search.explore import explore
 from .cases import Cases
-from .catalogue import NotApplicable
-from .contract import CHECKS, read_skips, select
+from .catalogue import CHECKS, read_skips, select
+from .check import NotApplicable
+from .harness import open_harness
 from .report import CheckResult, ConformanceReport, Verdict
-from .stage import open_stage
 from .subject import FAKE_SCHEDULES, REAL_SCHEDULES, Kill, Subject, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..._handler import HandlerFactory
-    from .catalogue import Check
+    from .check import Check
 
-__all__ = ["check_handler", "make_subject", "run_check"]
-
-_MOST: Final = 1_000_000
-"""Schedules of one check; what really bounds them is the cases."""
-_SWEPT: Final = 20
-"""A wait of a sweep gets so many times fewer schedules than a check."""
-_LONGEST: Final = 300.0
-"""Seconds of real time after which a plain run is cancelled."""
+_MAX_SCHEDULES: Final = 1_000_000
+"""Schedules of one check; the number of its cases ends it long before."""
+_PER_WAIT: Final = 20
+"""The schedules of a check are divided by this for each wait of a sweep, which has many waits."""
+_PLAIN_RUN_LIMIT: Final = 300.0
+"""Real seconds after which a run without a schedule is cancelled; a hang would never end."""
 _HINT: Final = (
     "it waits for something outside of Trio that no schedule controls: check it with real=True"
     " (--real), where such waits take real time"
@@ -63,40 +61,45 @@ def check_handler(
 ) -> ConformanceReport:
     """Check whether a handler keeps the contract of the lifecycle.
 
-    The handler is hosted in a resource monitor, as it is in a program, and each check runs
-    in many schedules. docs/conformance.md lists the checks.
+    The handler is hosted in a resource monitor, as in a program, and each check runs in many
+    schedules. The page "Handler conformance" lists the checks.
 
     Args:
         handler: a handler class, ``service(...)``, or anything that makes a handler.
         properties: properties with which it can come online.
-        failing: properties with which it can not; then C5 tries that, too.
-        skip: ids of checks that are not to run, each with the reason why.
-        only: ids of the checks to run; by default all.
-        real: whether it has real processes, threads or connections. What it awaits through
-            ``external()`` is delivered as a schedule says; where it awaits the outside by
-            other means, the checks run a few times on the real clock.
-        schedules: how many for each check, shared by its variants; 40 by default, 3 if real.
-            Each case runs in the plain schedule in any case. At each wait of a sweep a
-            twentieth of them runs. Where every schedule with one preemption counts, so many
-            of these run as well.
+        failing: properties with which it cannot; C5 then tries them as well.
+        skip: ids of checks that are not to run, each with the reason.
+        only: ids of the checks to run; all by default.
+        real: whether the handler has real processes, threads or connections. What it awaits
+            through ``external()`` is delivered as a schedule decides. Where it awaits the
+            outside by other means, the checks run a few times on the real clock.
+        schedules: the number of schedules for each check, shared by its variants; 40 by
+            default, 3 if real. Each case runs in the plain schedule in any case. At each wait
+            of a sweep a twentieth of the number runs. Where every schedule with one preemption
+            counts, as many of these run in addition.
         surroundings: makes an async context manager in which each schedule runs: what must
             be there before the handler, such as a fake of what it connects to.
-        kill: breaks what the resource stands for, as if from outside. By default it kills
-            each ``FakeProcess`` and each child process that was started meanwhile.
-        replay: the token of a failed schedule; ``only`` then names its check.
+        kill: breaks what the resource stands for, as if from outside. By default, each
+            ``FakeProcess`` and each child process is killed that was started meanwhile.
+        replay: the token of a failed schedule; ``only`` must then name its check.
 
     Returns:
-        What was found. Failures are in it, and are not raised.
+        The results. A check that fails is in them; its error is not raised.
 
     Raises:
         ValueError: an id is unknown, a reason is empty, a number is too small, or
             ``replay`` is given without exactly one check.
-        PropertyError: the properties are not what the handler class accepts.
+        PropertyError: the handler class does not accept the properties.
+
+    Note:
+        While checks run, this changes state of the whole process, as ``explore()`` does, and
+        restores it however it ends: the logger ``trioresource`` is silent, and C19 sets the
+        directory for temporary files.
     """
     checks = select(only)
     reasons = read_skips(skip or {})
     if replay is not None and len(checks) != 1:
-        raise ValueError("a token is of one check: say with only= which")
+        raise ValueError("a token belongs to one check: name that check with only=")
     if isinstance(handler, type) and issubclass(handler, ResourceHandler):
         defaults = handler.type_info.property_defaults
         read_properties(handler.properties_type, defaults, properties or {}, owner=_name(handler))
@@ -110,18 +113,18 @@ def check_handler(
         kill=kill,
     )
     results = []
-    # What is measured comes first: whatever is as slow as that need not be slow so often.
-    for check in sorted(checks, key=lambda one: not one.once):
+    # A check that measures comes first: if it finds the handler slow, the others run less often.
+    for check in sorted(checks, key=lambda check: not check.once):
         if check.id in reasons:
             results.append(_result(check, Verdict.SKIPPED, reasons[check.id]))
             continue
         with overridden(_overrides(check, replay)):
             results.append(_judge(check, subject))
         if check.once and results[-1].verdict is Verdict.FAILED:
-            # Each schedule would be as slow as that.
+            # Each schedule would be as slow.
             subject = attrs.evolve(subject, schedules=1)
     order = list(CHECKS)
-    results.sort(key=lambda one: order.index(one.id))
+    results.sort(key=lambda result: order.index(result.id))
     return ConformanceReport(handler=_name(handler), results=tuple(results))
 
 
@@ -135,7 +138,7 @@ def make_subject(
     surroundings: Surroundings = contextlib.nullcontext,
     kill: Kill | None = None,
 ) -> Subject:
-    """What is checked, its arguments being those of ``check_handler``."""
+    """Make the subject of the checks; the arguments are those of ``check_handler``."""
     if schedules is not None and schedules < 1:
         raise ValueError(f"schedules: 1 at least, not {schedules}")
     subject = Subject(
@@ -151,14 +154,14 @@ def make_subject(
 
 
 def _is_controlled(subject: Subject) -> bool:
-    """Whether all that it waits for goes through the seam."""
+    """Say whether schedules decide all that the handler waits for."""
 
     async def scenario() -> None:
         case = Cases(("",), strategies=(), sweeping=()).draw(explored=False)
-        async with open_stage(subject, case) as stage:
-            await stage.come_online()
-            await stage.ask_now()
-            await stage.go_offline()
+        async with open_harness(subject, case) as harness:
+            await harness.come_online()
+            await harness.ask_now()
+            await harness.go_offline()
 
     with overridden(Overrides()):
         try:
@@ -166,7 +169,7 @@ def _is_controlled(subject: Subject) -> bool:
         except Uncontrolled:
             return False
         except Exception:
-            # The checks will say what is wrong with it.
+            # The checks will find what is wrong with it.
             return True
     return True
 
@@ -182,8 +185,8 @@ def run_check(check: Check, subject: Subject) -> str:
         What was done, in words.
 
     Raises:
-        NotApplicable: there is nothing that the check could look at.
-        BaseException: what was found, with a note on the schedule.
+        NotApplicable: the handler has nothing that the check could look at.
+        BaseException: the error that was found, with a note on the schedule.
     """
     with _quiet():
         variants = check.variants(subject)
@@ -196,7 +199,7 @@ def run_check(check: Check, subject: Subject) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Log nothing: the same failures thousands of times, all of them asked for."""
+    """Log nothing in the body: the checks cause the same failures thousands of times."""
     logger = logging.getLogger("trioresource")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -208,12 +211,12 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nothing_unclosed() -> Iterator[None]:
-    """What only the garbage collector closes is left behind, too."""
+    """Fail if the body leaves anything that only the garbage collector closes."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", ResourceWarning)
         yield
         gc.collect(0)
-    left = [str(one.message) for one in seen if issubclass(one.category, ResourceWarning)]
+    left = [str(warned.message) for warned in seen if issubclass(warned.category, ResourceWarning)]
     if left:
         raise Leaked(f"left to the garbage collector: {'; '.join(left)}")
 
@@ -223,18 +226,17 @@ def _run_explored(check: Check, subject: Subject, variants: Sequence[str]) -> st
     strategies = [("auto", schedules // len(variants))]
     if check.thorough and not subject.real:
         strategies.insert(0, ("exhaustive:1", schedules))
-    cases = Cases(variants, strategies=strategies, sweeping=[("auto", schedules // _SWEPT)])
+    cases = Cases(variants, strategies=strategies, sweeping=[("auto", schedules // _PER_WAIT)])
 
     async def scenario() -> None:
-        # What earlier schedules have left would be looked through again and again.
+        # Otherwise no_leaks() would look through what earlier schedules have left as garbage.
         gc.collect(0)
         async with no_leaks():
             await check.body(subject, cases.draw())
 
     try:
-        done = explore(
-            scenario, schedules=1 if check.once else _MOST, strategy=cases, timers=check.timers
-        )
+        most = 1 if check.once else _MAX_SCHEDULES
+        done = explore(scenario, schedules=most, strategy=cases, timers=check.timers)
     except Uncontrolled as error:
         error.add_note(_HINT)
         raise
@@ -244,7 +246,7 @@ def _run_explored(check: Check, subject: Subject, variants: Sequence[str]) -> st
 
 
 def _run_real(check: Check, subject: Subject, variants: Sequence[str]) -> str:
-    """Explored, but without comparing: the operating system decides as well."""
+    """Run schedules without comparing runs: the operating system decides as well."""
     if check.id == "C22":
         raise NotApplicable("the operating system decides as well")
     each = [] if check.once else [("auto", subject.schedules // len(variants))]
@@ -274,14 +276,14 @@ def _run_real(check: Check, subject: Subject, variants: Sequence[str]) -> str:
 
 
 def _run_plainly(check: Check, subject: Subject, variants: Sequence[str]) -> str:
-    """On the real clock, in whatever order things come: each case once."""
+    """Run each case once on the real clock, in whatever order things come."""
     if check.id in _NEED_CONTROL:
-        raise NotApplicable("it waits for the outside by means that no schedule controls")
+        raise NotApplicable("it waits for something outside of Trio that no schedule controls")
     cases = Cases(variants, strategies=(), sweeping=())
 
     async def scenario() -> None:
         case = cases.draw(explored=False)
-        with trio.fail_after(_LONGEST):
+        with trio.fail_after(_PLAIN_RUN_LIMIT):
             try:
                 async with no_leaks():
                     await check.body(subject, case)
@@ -301,7 +303,7 @@ def _run_plainly(check: Check, subject: Subject, variants: Sequence[str]) -> str
 
 
 _NEED_CONTROL: Final = ("C3", "C4", "C21", "C22")
-"""Checks of what a schedule decides, and nothing else."""
+"""Checks that look only at what a schedule decides."""
 
 
 def _judge(check: Check, subject: Subject) -> CheckResult:
@@ -340,7 +342,7 @@ def _result(
 def _explain(error: BaseException) -> str:
     parts = [f"{type(error).__name__}: {error}"]
     if isinstance(error, BaseExceptionGroup):
-        parts += [f"  {type(one).__name__}: {one}" for one in error.exceptions]
+        parts += [f"  {type(inner).__name__}: {inner}" for inner in error.exceptions]
     return "\n".join([*parts, *getattr(error, "__notes__", ())])
 
 

@@ -1,12 +1,12 @@
-"""The checks as a test class."""
+"""The checks as a test class for pytest."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .catalogue import NotApplicable
-from .contract import CHECKS, read_skips
+from .catalogue import CHECKS, read_skips
+from .check import NotApplicable
 from .suite import make_subject, run_check
 
 if TYPE_CHECKING:
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ..._handler import HandlerFactory, ResourceHandler
-    from .catalogue import Check
+    from .check import Check
     from .subject import Subject
-
-__all__ = ["HandlerConformance"]
 
 
 class HandlerConformance:
     """A test class that checks whether a handler keeps the contract of the lifecycle.
 
-    Subclass it with a name that pytest collects, and say what to check; pytest then shows
+    Subclass it with a name that pytest collects, and set what to check. Pytest then shows
     each check as a test of its own::
 
         class TestDatabase(HandlerConformance):
@@ -31,7 +29,7 @@ class HandlerConformance:
             properties = {"dsn": "fake:"}
             skip = {"C22": "its jitter is drawn without a seed, on purpose"}
 
-    The methods are plain functions, so that any configuration of pytest-trio runs them.
+    The methods are not async, so that any configuration of pytest-trio runs them.
     """
 
     handler: ClassVar[HandlerFactory | None] = None
@@ -39,61 +37,62 @@ class HandlerConformance:
     properties: ClassVar[Mapping[str, Any]] = {}
     """Properties with which it can come online."""
     failing: ClassVar[Mapping[str, Any] | None] = None
-    """Properties with which it can not come online, for C5."""
+    """Properties with which it cannot come online, for C5."""
     skip: ClassVar[Mapping[str, str]] = {}
-    """Ids of checks that are skipped, each with the reason why."""
+    """Ids of checks to skip, each with the reason."""
     real: ClassVar[bool] = False
-    """Whether it has real processes, threads or connections; see ``check_handler``."""
+    """Whether the handler has real processes, threads or connections; see ``check_handler``."""
     schedules: ClassVar[int | None] = None
-    """How many for each check; 40 by default, 3 if real."""
+    """The number of schedules for each check; 40 by default, 3 if real."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         read_skips(cls.skip)
 
     def make(self) -> ResourceHandler[Any]:
-        """Make a handler, for each schedule anew; by default that of ``handler``.
+        """Make a handler, anew for each schedule; by default that of ``handler``.
 
         Raises:
-            TypeError: the class says no handler.
+            TypeError: the class sets no ``handler``.
         """
-        # Of the class: a function would become a method otherwise.
+        # From the class: a function taken from the instance would become a method.
         handler: HandlerFactory | None = getattr(type(self), "handler")  # noqa: B009
         if handler is None:
-            raise TypeError(f"{type(self).__name__}: say handler = ..., or define make()")
+            raise TypeError(f"{type(self).__name__}: set handler = ..., or define make()")
         return handler()
 
     def surroundings(self) -> AbstractAsyncContextManager[object]:
-        """Make what must be there before the handler, for each schedule anew."""
+        """Make what must be there before the handler, anew for each schedule."""
         return contextlib.nullcontext()
 
     kill: ClassVar[Callable[[Any, Any], object] | None] = None
     """Define ``def kill(self, value)`` to break what the resource stands for, as if from
-    outside; by default processes are killed. ``value`` is what the resource provides, or
-    ``None`` while it is coming online. Return ``False`` if there is nothing to break."""
+    outside. By default, its processes are killed. ``value`` is what the resource provides, or
+    ``None`` while it comes online. Return ``False`` if there is nothing to break."""
 
-    def _subject(self) -> Subject:
-        return make_subject(
-            self.make,
-            properties=self.properties,
-            failing=self.failing,
-            real=self.real,
-            schedules=self.schedules,
-            surroundings=self.surroundings,
-            kill=self.kill,
-        )
+
+def _subject(test: HandlerConformance) -> Subject:
+    return make_subject(
+        test.make,
+        properties=test.properties,
+        failing=test.failing,
+        real=test.real,
+        schedules=test.schedules,
+        surroundings=test.surroundings,
+        kill=test.kill,
+    )
 
 
 def _method(check: Check) -> Callable[[HandlerConformance], None]:
     def test(self: HandlerConformance) -> None:
-        # Only here, so that the kit can be used without pytest.
+        # Imported here, so that the kit works without pytest.
         import pytest
 
         reason = read_skips(self.skip).get(check.id)
         if reason is not None:
             pytest.skip(f"{check.id}: {reason}")
         try:
-            run_check(check, self._subject())
+            run_check(check, _subject(self))
         except NotApplicable as not_applicable:
             pytest.skip(f"{check.id} does not apply: {not_applicable}")
 

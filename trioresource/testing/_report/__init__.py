@@ -1,1 +1,5 @@
-"""What is shown of a schedule and of a search."""
+"""Describe schedules and explorations, as values and as text.
+
+Above ``_scheduling``, which runs schedules; ``_search`` makes the values. Its order, lowest
+first: ``tokens``, ``schedule``, ``exploration``.
+"""

@@ -1,4 +1,4 @@
-"""What an exploration did, in words: its summary, and the note under a failure."""
+"""What an exploration did: the value, its summary, and the note under a failure."""
 
 from __future__ import annotations
 
@@ -6,51 +6,49 @@ import attrs
 
 from .schedule import Schedule, counted, described, explained
 
-__all__ = ["Exploration", "explain"]
-
 
 @attrs.frozen(kw_only=True)
 class Exploration:
     """What an exploration did."""
 
     schedules: int
-    """How many schedules ran, the plain one included; without those of the shrinking.
+    """How many schedules ran, the plain one included, those of the shrinking not.
 
-    An exhaustive search comes to the plain one as well, but that counts once.
+    An exhaustive search runs the plain one again, but it counts once.
     """
     strategy: str
     """The strategy's name."""
     seed: int
     exhausted: bool = False
-    """Whether there is no other schedule, within the bound on preemptions."""
+    """Whether every schedule ran, within the bound on preemptions."""
     bound: int | None = None
-    """The most preemptions of a schedule, where the strategy has such a bound."""
+    """The largest number of preemptions in a schedule, if the strategy has such a bound."""
     beyond: int = 0
-    """How many schedules ran that have more, if all within the bound ran: the plain one."""
+    """If every schedule within the bound ran: how many others ran, such as the plain one."""
     seconds: float = 0.0
     """How long it took, in real seconds."""
     jobs: int = 1
     """How many processes shared the search."""
     failure: Schedule | None = None
-    """The simplest schedule found that fails."""
+    """The simplest schedule found that fails; ``None`` if none failed."""
     found: Schedule | None = None
-    """The schedule that failed first, as it was before it was shrunk."""
+    """The schedule that failed first, before it was shrunk."""
     shrinking: int = 0
     """How many schedules the shrinking tried."""
 
     @property
     def rate(self) -> float:
-        """Schedules in a second."""
+        """The number of schedules in a second."""
         return self.schedules / self.seconds if self.seconds else 0.0
 
     @property
     def how(self) -> str:
-        """What makes the same search again, in words."""
+        """The options that make the same search again, in words."""
         jobs = f", {self.jobs} jobs" if self.jobs > 1 else ""
         return f"{self.strategy}, seed {self.seed}{jobs}"
 
     def __str__(self) -> str:
-        """In words, for a test's report."""
+        """Say in one line what was done."""
         if self.failure is not None:
             return f"schedule {self.schedules} failed ({self.how})"
         text = f"{counted(self.schedules, 'schedule')} ({self.how})"
@@ -66,10 +64,10 @@ def explain(error: BaseException, result: Exploration, failure: Schedule, comman
     """Add a note to an error: the schedule in which it comes, and how to replay that.
 
     Args:
-        error: the error that the schedule ended with.
+        error: the error by which the schedule failed.
         result: what the exploration did.
         failure: the schedule.
-        command: what replays it.
+        command: the command that replays it.
     """
     lines = [
         f"schedule {result.schedules} ({result.how}) · {described(failure)}",
@@ -81,7 +79,7 @@ def explain(error: BaseException, result: Exploration, failure: Schedule, comman
 
 
 def _shrunk(result: Exploration, failure: Schedule) -> list[str]:
-    """What the shrinking did, if there was any."""
+    """Say what the shrinking did, if it ran."""
     found = result.found
     if found is None or not result.shrinking:
         return []

@@ -1,4 +1,4 @@
-"""What an exploration hands out: schedules, as values and as tables."""
+"""Schedules, as values and as tables."""
 
 from __future__ import annotations
 
@@ -19,16 +19,14 @@ if TYPE_CHECKING:
     from .._scheduling.running import Run
     from .._scheduling.tracing import Line, Tracer
 
-__all__ = ["Schedule", "Step", "counted", "described", "explained", "schedule_of"]
-
 _WIDEST: Final = 46
 _NARROWEST: Final = 18
 _TABLE: Final = 132
-"""Characters in a row of a table, about."""
+"""Characters in a row of a table, about: what a wide terminal shows."""
 _ROWS: Final = 60
-"""Rows in a table; of a longer schedule, the end is what tells most."""
+"""Rows in a table; of a longer schedule the end is shown, which explains most."""
 _LINES: Final = 6
-"""Lines shown of one step."""
+"""Lines shown of one step; more would hide which task goes next."""
 _LEGEND: Final = "* the schedule leaves a task here that could have gone on"
 
 
@@ -37,70 +35,70 @@ class Step:
     """One step of a schedule: a task ran until its next wait, or something else happened."""
 
     key: str
-    """Whose step it was: a task's name, or what happened, in angle brackets."""
+    """The name of the task, or what else happened, in angle brackets."""
     time: float = 0.0
-    """When, in virtual seconds."""
+    """When it began, in virtual seconds. 0 in a schedule that was not replayed for a report."""
     lines: tuple[tuple[str, int], ...] = ()
-    """The lines of the code under test that it began: file and number."""
+    """The lines of the code under test that it ran, each as file and number. Empty in a schedule
+    that was not replayed for a report."""
 
 
 @attrs.frozen(eq=False)
 class Schedule:
-    """One schedule: which task went when."""
+    """One schedule: the order in which tasks went."""
 
     picks: tuple[int, ...]
-    """The decisions, each an index into who could go; 0 is who waited longest."""
+    """The decisions, each an index into what could go; 0 is what had waited longest."""
     steps: tuple[Step, ...]
     departures: tuple[int, ...]
     """The indices of the steps that left a task that could have gone on."""
     duration: float
     """How long it took, in virtual seconds."""
     error: BaseException | None
-    """What it found."""
+    """The error by which it failed; ``None`` if it passed."""
     delivered: tuple[str, ...] = ()
-    """What came from outside, in words."""
+    """The results of ``external()``, in words."""
 
     @property
     def token(self) -> str:
-        """What replays it."""
+        """The text that replays the schedule."""
         return encode(self.picks)
 
     @property
     def preemptions(self) -> int:
-        """How often it left a task that could have gone on."""
+        """The number of switches away from a task that could have gone on."""
         return len(self.departures)
 
     @property
     def switches(self) -> int:
-        """How often another task went than the one before."""
+        """The number of steps by another task than the step before."""
         return sum(a.key != b.key for a, b in pairwise(self.steps))
 
     @property
     def digest(self) -> str:
-        """The same for schedules with the same steps: 16 hexadecimal digits."""
+        """16 hexadecimal digits, equal for schedules with the same steps."""
         text = "\n".join(step.key for step in self.steps)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def table(self) -> str:
-        """The schedule for people to read, a column for each task.
+        """Return the schedule as a table for people, with a column for each task.
 
-        A star marks where the schedule left a task that could have gone on. Lines of
-        source are there only in a schedule that was replayed for them, as the ones in
-        reports are.
+        A star marks where the schedule left a task that could have gone on. Lines of source
+        are shown only of a schedule that was replayed for a report.
         """
         return "\n".join(_table(self))
 
     def __str__(self) -> str:
-        """The token, how many preemptions and switches, and the table."""
+        """Return the token, the numbers of preemptions and switches, and the table."""
         return f"schedule {self.token}: {described(self)}\n{explained(self)}"
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things, in words.
+    """Say a number of things in words.
 
     Args:
         number: how many.
-        noun: what one of them is called.
+        noun: the name of a single thing.
     """
     if number == 1:
         return f"1 {noun}"
@@ -108,21 +106,26 @@ def counted(number: int, noun: str) -> str:
 
 
 def described(schedule: Schedule) -> str:
-    """How many preemptions and switches a schedule has, and how much virtual time it takes."""
+    """Say how many preemptions and switches a schedule has, and how much virtual time it takes."""
     preemptions = counted(schedule.preemptions, "preemption")
     switches = counted(schedule.switches, "switch")
     return f"{preemptions}, {switches}, virtual time {schedule.duration:g} s"
 
 
 def explained(schedule: Schedule) -> str:
-    """A schedule's table, and what the star in it means if there is one."""
+    """Return a schedule's table, with the meaning of the star if the table has one."""
     rows = list(_table(schedule))
     starred = any(row.startswith("*") for row in rows)
     return "\n".join([*rows, _LEGEND] if starred else rows)
 
 
 def schedule_of(run: Run, tracer: Tracer | None = None) -> Schedule:
-    """The value that describes a run."""
+    """Make the value that describes a run.
+
+    Args:
+        run: a schedule that has run.
+        tracer: what has noted the lines that it ran, if given.
+    """
     controller = run.controller
     return Schedule(
         picks=tuple(index for index, _ in controller.picks),
@@ -130,7 +133,7 @@ def schedule_of(run: Run, tracer: Tracer | None = None) -> Schedule:
         departures=tuple(controller.departures),
         duration=controller.now,
         error=run.error,
-        delivered=tuple(controller.inbox.delivered),
+        delivered=tuple(controller.external_waits.delivered),
     )
 
 
@@ -146,7 +149,8 @@ def _steps(keys: Sequence[str], tracer: Tracer | None) -> Iterator[Step]:
 
 
 def _table(schedule: Schedule) -> Iterator[str]:
-    columns = list(dict.fromkeys(s.key for s in schedule.steps if not s.key.startswith("<")))
+    keys = dict.fromkeys(step.key for step in schedule.steps)
+    columns = [key for key in keys if not key.startswith("<")]
     files = dict.fromkeys(name for step in schedule.steps for name, _ in step.lines)
     width = min(max(_TABLE // max(len(columns), 1) - 3, _NARROWEST), _WIDEST)
     rows = list(_rows(schedule, short=len(files) == 1))
@@ -165,7 +169,7 @@ def _table(schedule: Schedule) -> Iterator[str]:
 
 
 def _rows(schedule: Schedule, *, short: bool) -> Iterator[tuple[str, str, str]]:
-    """For each row: the mark, whose it is, and the text."""
+    """Yield for each row the mark, the name of what went, and the text."""
     position = 0
     for key, group in groupby(schedule.steps, key=lambda step: step.key):
         steps = list(group)
@@ -177,7 +181,7 @@ def _rows(schedule: Schedule, *, short: bool) -> Iterator[tuple[str, str, str]]:
             continue
         texts = [_source(line, short=short) for step in steps for line in step.lines]
         if len(texts) > _LINES:
-            # Where it came from, and where it stopped.
+            # Keep the first line and the last ones: where the step began, and where it stopped.
             texts[1 : 2 - _LINES] = [f"… {len(texts) - _LINES + 1} lines …"]
         for text in texts or ["(goes on)"]:
             yield mark, key, text

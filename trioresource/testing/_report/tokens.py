@@ -1,8 +1,8 @@
-"""Tokens: a schedule in a few letters.
+"""Write a schedule as a token, a few letters long, and read it again.
 
 A schedule is the list of its decisions, each an index into what could go next. Nearly all
-are 0, which is what Trio without a kit would have done, so a token keeps the others only:
-pairs of how many zeros come first, and the decision, as variable-length numbers.
+are 0: what has waited longest. So a token keeps only the others. It is a list of pairs: how
+many zeros come before, and the decision, both as numbers of variable length.
 """
 
 from __future__ import annotations
@@ -14,22 +14,20 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["decode", "encode"]
-
 _PREFIX: Final = "tr1-"
 _MORE: Final = 0x80
 _LONGEST: Final = 1_000_000
-"""Decisions in a token; a damaged one must not ask for gigabytes."""
+"""Decisions in a token; a damaged token must not ask for gigabytes of memory."""
 
 
 def encode(picks: Iterable[int]) -> str:
-    """The token of a list of decisions.
+    """Write a list of decisions as a token.
 
     Args:
-        picks: the decisions, each zero or more.
+        picks: the decisions, each 0 or more.
 
     Returns:
-        The token; the same for lists that differ in zeros at their ends only.
+        The token. Lists that differ only in zeros at their ends have the same token.
     """
     out = bytearray()
     zeros = 0
@@ -51,16 +49,16 @@ def _append(out: bytearray, number: int) -> None:
 
 
 def decode(token: str) -> list[int]:
-    """The decisions in a token.
+    """Read the decisions from a token.
 
     Args:
-        token: what ``encode`` made.
+        token: what ``encode`` returned.
 
     Returns:
         The decisions, without zeros at the end.
 
     Raises:
-        ValueError: it is not such a token.
+        ValueError: the token is damaged, or is no token.
     """
     numbers = _numbers(token)
     picks: list[int] = []
@@ -69,6 +67,9 @@ def decode(token: str) -> list[int]:
             raise _refused(token)
         picks += [0] * zeros
         picks.append(pick)
+    if encode(picks) != token:
+        # Base64 has several texts for the same numbers; a changed letter must not go unnoticed.
+        raise _refused(token)
     return picks
 
 
@@ -85,7 +86,7 @@ def _numbers(token: str) -> Sequence[int]:
         if not byte & _MORE:
             numbers.append(number)
             number = shift = 0
-    if shift or len(numbers) % 2 or not token.startswith(_PREFIX):
+    if shift or len(numbers) % 2:
         raise _refused(token)
     return numbers
 

@@ -1,7 +1,7 @@
-"""The clock of an exploration: virtual, and where the controller gets its turns.
+"""The clock of an exploration: it is virtual, and it gives the controller its turns.
 
-Trio asks its clock how long it may wait exactly when no task is runnable. That is the
-moment to let somebody go.
+Trio asks its clock how long it may wait exactly when no task is runnable. That is the moment
+at which the controller chooses what goes next.
 """
 
 from __future__ import annotations
@@ -12,35 +12,33 @@ from typing import TYPE_CHECKING, final
 import trio
 
 if TYPE_CHECKING:
-    from .task_gate import Gate
-
-__all__ = ["VirtualClock"]
+    from .task_gate import TaskGate
 
 
 @final
 class VirtualClock(trio.abc.Clock):
-    """Starts at zero with each schedule, and moves only when a deadline is to expire.
+    """Start at zero with each schedule, and move only when a deadline is to expire.
 
     Args:
-        gate: knows who decides.
+        gate: knows the controller.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: TaskGate) -> None:
         self._gate = gate
 
     def start_clock(self) -> None:
-        """Nothing to start."""
+        """Do nothing: the controller has the time."""
 
     def current_time(self) -> float:
-        """Virtual seconds."""
+        """Return the virtual time in seconds."""
         controller = self._gate.controller
         return 0.0 if controller is None else controller.now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
-        """How long Trio may wait for the outside, in real seconds."""
+        """Return for how many real seconds Trio may wait for the outside."""
         gate = self._gate
         if gate.soon is not None:
-            # What run_sync_soon() was given goes before anybody's next step.
+            # What run_sync_soon() was given goes before the next step of any task.
             task, gate.soon = gate.soon, None
             trio.lowlevel.reschedule(task)
             return 0
@@ -50,6 +48,6 @@ class VirtualClock(trio.abc.Clock):
         try:
             return controller.turn(deadline)
         except BaseException as error:  # noqa: ASYNC103 - nothing here is awaited
-            # Raised from here, it would end the run as an internal error of Trio's.
+            # Raised from here, it would end the run as an internal error of Trio.
             controller.crash(error)
             return 0  # noqa: ASYNC104

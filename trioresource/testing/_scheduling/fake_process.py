@@ -1,4 +1,4 @@
-"""A process that exists in virtual time only."""
+"""Processes that exist in virtual time only."""
 
 from __future__ import annotations
 
@@ -8,29 +8,25 @@ from typing import TYPE_CHECKING, Final, final
 
 import trio
 
-from .running import current
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FakeProcess", "living_fakes"]
-
-_LIVING: Final[trio.lowlevel.RunVar[list[FakeProcess]]] = trio.lowlevel.RunVar("fake_processes")
+_STARTED: Final[trio.lowlevel.RunVar[list[FakeProcess]]] = trio.lowlevel.RunVar("fake_processes")
 _FIRST_PID: Final = 1000
 
 
 @final
 class FakeProcess:
-    """Looks like a ``trio.Process``, and needs no operating system.
+    """Stand in for a ``trio.Process``, without the operating system.
 
-    It ends by itself, by a signal, or when it is told to crash; as long as it has not
-    ended, ``no_leaks()`` sees it.
+    It ends by itself, by a signal, or by ``crash()``. Until then, ``no_leaks()`` reports it
+    as left behind.
 
     Args:
-        runs_for: after how many seconds it ends by itself.
+        runs_for: seconds after which it ends by itself.
         exit_code: its status when it ends by itself.
-        stops_in: how many seconds it takes to end after SIGTERM or SIGINT.
-        ignores: signals that do nothing to it. SIGKILL can not be ignored.
+        stops_in: seconds that it takes to end after SIGTERM, SIGINT or SIGHUP.
+        ignores: signals that do nothing to it. SIGKILL cannot be ignored.
     """
 
     def __init__(
@@ -46,9 +42,9 @@ class FakeProcess:
         self._stops_in: Final = stops_in
         self._ignores: Final = frozenset(ignores) - {signal.SIGKILL}
         self._changed = trio.Event()
-        living = living_fakes()
-        self.pid: Final = _FIRST_PID + len(living)
-        living.append(self)
+        started = _started()
+        self.pid: Final = _FIRST_PID + len(started)
+        started.append(self)
 
     @classmethod
     async def start(
@@ -61,20 +57,20 @@ class FakeProcess:
         stops_in: float = 0.0,
         ignores: Iterable[signal.Signals] = (),
     ) -> FakeProcess:
-        """Start one, as ``trio.lowlevel.open_process`` does.
+        """Start a process, as ``trio.lowlevel.open_process`` does.
 
-        Cancelled in time, nothing has been started.
+        If this call is cancelled before it returns, no process was started.
 
         Args:
-            takes: seconds until it runs.
-            fails: is raised then instead, if given.
+            takes: seconds until the process runs.
+            fails: the error that is raised after ``takes`` instead, if given.
             runs_for: as for the class.
             exit_code: as for the class.
             stops_in: as for the class.
             ignores: as for the class.
 
         Returns:
-            A process that runs.
+            The process, which runs.
         """
         await trio.sleep(takes)
         if fails is not None:
@@ -83,18 +79,18 @@ class FakeProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Its status, negative for a signal; ``None`` while it runs."""
+        """Its exit status, negative for a signal; ``None`` while it runs."""
         return self._code if trio.current_time() >= self._ends_at else None
 
     def poll(self) -> int | None:
-        """The same."""
+        """Return ``returncode``."""
         return self.returncode
 
     async def wait(self) -> int:
-        """Wait until it has ended; a checkpoint.
+        """Wait until it has ended. Always a checkpoint.
 
         Returns:
-            Its status.
+            Its exit status.
         """
         await trio.lowlevel.checkpoint()
         while (code := self.returncode) is None:
@@ -103,7 +99,7 @@ class FakeProcess:
         return code
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send it a signal; nothing happens if it has ended, or ignores it."""
+        """Send it a signal; does nothing if it has ended, or ignores the signal."""
         if self.returncode is not None or number in self._ignores:
             return
         if number is signal.SIGKILL:
@@ -132,14 +128,24 @@ class FakeProcess:
             changed.set()
 
 
-def living_fakes() -> list[FakeProcess]:
-    """All that were started in this schedule, or in this run of Trio."""
-    controller = current()
-    if controller is not None:
-        return controller.fakes
+def running_fake_processes() -> list[FakeProcess]:
+    """Return those of this schedule (without one, of this run of Trio) that have not ended."""
+    return [process for process in _started() if process.returncode is None]
+
+
+def forget_fake_processes() -> None:
+    """Begin a new list of fake processes, with process ids from the first one on.
+
+    Each schedule calls this. Without it, a schedule would see the processes of those that
+    ran before it in the same run of Trio.
+    """
+    _STARTED.set([])
+
+
+def _started() -> list[FakeProcess]:
     try:
-        return _LIVING.get()
+        return _STARTED.get()
     except LookupError:
-        living: list[FakeProcess] = []
-        _LIVING.set(living)
-        return living
+        started: list[FakeProcess] = []
+        _STARTED.set(started)
+        return started

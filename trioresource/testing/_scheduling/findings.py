@@ -1,14 +1,12 @@
-"""What the kit finds by itself, beyond the errors that a test raises.
+"""The errors that the kit raises by itself, beyond those that a test raises.
 
-All are ``AssertionError``: the code under test, or the test, is at fault, unless the class
-says otherwise.
+All are ``AssertionError``: the code under test, or the test, is at fault. Each class says
+which.
 """
 
 from __future__ import annotations
 
 from typing import Final
-
-__all__ = ["Deadlock", "Diverged", "Leaked", "Livelock", "Uncontrolled", "is_finding"]
 
 
 class Deadlock(AssertionError):
@@ -28,10 +26,10 @@ class Livelock(AssertionError):
 class Leaked(AssertionError):
     """Something was left behind: a task, process, descriptor, thread or memory channel.
 
-    The code under test is at fault. Also raised when what ``external()`` awaits goes on 30
-    real seconds after it was cancelled: that is a task, mostly with a thread or process,
-    which a program would wait for as well. It is not ``Uncontrolled``, because the kit knows
-    of it, and no order of events depends on it.
+    The code under test is at fault. Also raised when what ``external()`` awaits goes on for
+    30 real seconds after it was cancelled. Mostly that is a thread or a process, and a
+    program would wait for it as well. It is not ``Uncontrolled``: the kit knows of the wait,
+    and no order of events depends on it.
     """
 
 
@@ -44,13 +42,20 @@ class Diverged(AssertionError):
 
 
 class Uncontrolled(AssertionError):
-    """A task waits for something outside of Trio, whose order nobody controls.
+    """A task waits for something outside of Trio, and no schedule controls when it comes.
 
-    The test is at fault: such a wait belongs into ``external()``, or behind a fake.
+    The test is at fault. Put such a wait into ``external()``, or use a fake.
     """
 
 
-# Classes that tell a test runner something, known by name so that none need be imported.
+class Abandoned(BaseException):
+    """End a task that waits for ever and that cancellation does not end.
+
+    Not a finding: the schedule has failed before this is raised.
+    """
+
+
+# Known by name, so that neither unittest nor Hypothesis need be imported.
 _SIGNALS: Final = frozenset(
     {
         ("unittest.case", "SkipTest"),
@@ -58,15 +63,15 @@ _SIGNALS: Final = frozenset(
         ("hypothesis.errors", "StopTest"),
     },
 )
-# pytest.fail(): no Exception, and said to be a builtin.
+# pytest.fail() raises no Exception, and its class claims to be a builtin.
 _FAILED_IN_PYTEST: Final = ("builtins", "Failed")
 
 
 def is_finding(error: BaseException) -> bool:
-    """Whether an error says that a schedule failed.
+    """Say whether an error means that a schedule failed.
 
-    Not so the interruption of the program, and what tells a test runner to skip a test
-    or to drop an example: those go through untouched.
+    An interruption of the program does not, nor does an error that tells a test runner to
+    skip a test or to drop an example: these pass through untouched.
     """
     kinds = {(cls.__module__, cls.__name__) for cls in type(error).__mro__}
     if isinstance(error, BaseExceptionGroup):

@@ -1,4 +1,4 @@
-"""What can go next, and is no task."""
+"""What can happen next besides the step of a task."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import trio
-
-    from .controller import Controller
-
-__all__ = ["CLOCK", "Cancellable", "Deadline", "Option"]
 
 CLOCK: Final = "<clock>"
 
 
 class Option(ABC):
-    """Something that can go next, and is no task.
+    """Something that can happen next and is no task.
 
     Args:
         key: its name, in angle brackets.
@@ -25,7 +23,7 @@ class Option(ABC):
     def __init__(self, key: str) -> None:
         self.key: Final[str] = key
         self.ready: bool = True
-        """Whether it can go at this moment, and not only later."""
+        """Whether it can happen now, and not only later."""
 
     @abstractmethod
     def go(self) -> None:
@@ -34,27 +32,37 @@ class Option(ABC):
 
 @final
 class Deadline(Option):
-    """The next deadline expires, though tasks could run."""
+    """The next deadline expires although tasks could run.
 
-    def __init__(self, controller: Controller) -> None:
+    Args:
+        expire: moves the virtual time to that deadline.
+    """
+
+    def __init__(self, expire: Callable[[], None]) -> None:
         super().__init__(CLOCK)
-        self._controller = controller
+        self._expire = expire
 
     def go(self) -> None:
-        """Let the time be when it expires."""
-        self._controller.fire()
+        """Let the deadline expire."""
+        self._expire()
 
 
 @final
 class Cancellable(Option):
-    """A scope is cancelled."""
+    """A scope is cancelled that the scenario marked by ``cancellable()``.
 
-    def __init__(self, controller: Controller, scope: trio.CancelScope, task: str) -> None:
+    Args:
+        scope: the scope.
+        task: the name of the task that opened it.
+        marked: all scopes that can be cancelled now; this one leaves it when it is chosen.
+    """
+
+    def __init__(self, scope: trio.CancelScope, task: str, marked: list[Cancellable]) -> None:
         super().__init__(f"<cancel {task}>")
-        self._controller = controller
         self._scope = scope
+        self._marked = marked
 
     def go(self) -> None:
-        """Cancel it."""
-        self._controller.cancellables.remove(self)
+        """Cancel the scope."""
+        self._marked.remove(self)
         self._scope.cancel()

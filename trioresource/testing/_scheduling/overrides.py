@@ -1,4 +1,4 @@
-"""What a test runner may say of the explorations in a test, over the test's own words."""
+"""What a test runner may set for the explorations of a test; it wins over what the test says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Overrides", "overridden", "overrides", "replayed_by"]
-
 
 def _command(token: str) -> str:
     return f"replay(scenario, {token!r})"
@@ -18,20 +16,20 @@ def _command(token: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class Overrides:
-    """What holds for the explorations of one test; ``None`` for what the test says."""
+    """Settings for the explorations of one test; ``None`` leaves what the test says."""
 
     schedules: int | None = None
     strategy: str | None = None
     seed: int | None = None
     jobs: int | None = None
     token: str | None = None
-    """Only this schedule is to run."""
+    """The one schedule to run."""
     failed_before: tuple[str, ...] = ()
-    """These schedules are to run first."""
+    """The schedules to run first."""
     command: Callable[[str], str] = _command
-    """Says how the schedule of a token is replayed."""
+    """Return the command that replays the schedule of a token."""
     explored: Callable[[str, str | None], object] = attrs.field(default=lambda summary, token: None)
-    """Is told how an exploration ended: in words, and the token if it failed."""
+    """Learn how an exploration ended: in words, and the token if it failed."""
 
 
 _NONE: Final = Overrides()
@@ -39,13 +37,13 @@ _OVERRIDES: Final[ContextVar[Overrides | None]] = ContextVar("trioresource_overr
 
 
 def overrides() -> Overrides:
-    """What holds here."""
+    """Return the settings that apply here."""
     return _OVERRIDES.get() or _NONE
 
 
 @contextlib.contextmanager
 def overridden(by: Overrides) -> Iterator[None]:
-    """Let this hold for the explorations of the body."""
+    """Apply settings to the explorations of the body."""
     token = _OVERRIDES.set(by)
     try:
         yield
@@ -55,10 +53,10 @@ def overridden(by: Overrides) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replayed_by(command: Callable[[str], str]) -> Iterator[None]:
-    """Say how the schedules of the body's explorations are replayed, unless a caller has said.
+    """Set the command that replays schedules of the body, unless a caller has set one.
 
     Args:
-        command: is given a token.
+        command: returns the command for a token.
     """
     over = overrides()
     if over.command is not _command:

@@ -1,7 +1,7 @@
-"""Running schedules: each in a run of Trio of its own, or many in one.
+"""Run schedules: each in a run of Trio of its own, or many in one.
 
-A run of Trio takes longer to set up than most schedules take. So the search shares one,
-while whatever is reported was confirmed, shrunk and replayed in runs of its own, where
+A run of Trio takes longer to set up than most schedules take. So all schedules of a search
+share one. What is reported was confirmed, shrunk and replayed in runs of its own, in which
 nothing that a run keeps can pass from one schedule to the next.
 """
 
@@ -15,34 +15,32 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 import attrs
 import trio
 
-from ..._util import external as _external
+from ..._util.external import set_gate
 from .clock import VirtualClock
 from .controller import Controller
-from .external_waits import Inbox
+from .fake_process import forget_fake_processes
 from .findings import is_finding
 from .stacks import is_kit
-from .task_gate import Gate
+from .task_gate import TaskGate
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .._search.strategies import Strategy
+    from .strategy import Strategy
     from .tracing import Tracer
-
-__all__ = ["Run", "Scenario", "Settings", "current", "run", "search"]
 
 T = TypeVar("T")
 
 Scenario = Callable[[], Awaitable[Any]]
 """An async function without arguments, called anew for each schedule."""
 
-_COLLECT: Final = 50
-"""Schedules between two collections of garbage."""
+_COLLECT_EVERY: Final = 50
+"""Schedules between two collections of garbage: a few megabytes at most."""
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What a schedule may consist of."""
+    """What a schedule may consist of; see the arguments of ``explore()``."""
 
     timers: bool = False
     cancel: bool = False
@@ -59,13 +57,13 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether it found something."""
+        """Whether the schedule failed."""
         return self.error is not None
 
 
 @final
 class _Schedule:
-    """The first task of one schedule."""
+    """Run one schedule, and judge how it ended."""
 
     def __init__(self, scenario: Scenario, controller: Controller) -> None:
         self._scenario = scenario
@@ -74,11 +72,12 @@ class _Schedule:
         self.value: object = None
 
     async def main(self) -> None:
+        """Run the scenario; this is the schedule's first task."""
         controller = self._controller
         try:
             self.value = await self._scenario()
         except BaseException as error:  # noqa: ASYNC103 - reported; Cancelled is raised
-            # Once the controller has found something, what follows is its doing.
+            # Once the controller has failed the schedule, its cancellation causes what follows.
             if controller.failure or controller.crashed or not is_finding(error):
                 raise
             self.error = error
@@ -86,10 +85,10 @@ class _Schedule:
             controller.release()
 
     def outcome(self, raised: BaseException | None) -> Run:
-        """How it ended.
+        """Return how the schedule ended.
 
         Args:
-            raised: what came out of the run itself.
+            raised: what came out of the nursery around it.
 
         Raises:
             BaseException: what came out, if it is no finding: an interruption.
@@ -99,7 +98,7 @@ class _Schedule:
             raise controller.crashed
         error = self.error or controller.failure or raised
         if self.error is not None and controller.failure is not None:
-            # Found at the end of the schedule, which had failed already.
+            # The controller found this at the end of a schedule that had failed already.
             self.error.add_note(str(controller.failure))
         if raised is not None and not is_finding(raised) and controller.failure is None:
             raise raised
@@ -109,56 +108,59 @@ class _Schedule:
 
 
 @final
-class _Bench:
-    """A clock and a gate, as they are needed for a run of Trio."""
+class _ControlledRun:
+    """A run of Trio whose tasks and time the kit controls."""
 
     def __init__(self) -> None:
-        self.gate: Final = Gate(_Schedule.main.__code__)
+        self.gate: Final = TaskGate(_Schedule.main.__code__)
         self.clock: Final = VirtualClock(self.gate)
 
     def run(self, main: Callable[[], Awaitable[T]]) -> T:
-        """Run Trio."""
+        """Run Trio with an async function."""
 
         async def prepared() -> T:
-            _BENCH.set(self)
-            _external.set_gate(self._carry)
+            _RUN.set(self)
+            set_gate(self._wait_for)
             return await main()
 
         return trio.run(prepared, clock=self.clock, instruments=[self.gate])
 
-    async def _carry(
+    async def _wait_for(
         self, what: str, wait: Callable[[], Awaitable[Any]], *, cancellable: bool
     ) -> Any:
         controller = self.gate.controller
         assert controller is not None
-        return await controller.inbox.carry(what, wait, cancellable=cancellable)
+        return await controller.external_waits.wait_for(what, wait, cancellable=cancellable)
 
-    async def sit(self, schedule: _Schedule, controller: Controller) -> Run:
-        """Run one schedule, within a run of Trio."""
-        controller.inbox = Inbox(controller, self.gate)
+    async def run_schedule(self, scenario: Scenario, controller: Controller) -> Run:
+        """Run one schedule, within this run of Trio."""
+        schedule = _Schedule(scenario, controller)
+        forget_fake_processes()
         self.gate.controller = controller
         raised: BaseException | None = None
         try:
-            # A task of its own: this one is under nobody's control.
+            # In a task of its own: no controller controls this one.
             async with trio.open_nursery() as nursery:  # noqa: ASYNC112
                 controller.scope = nursery.cancel_scope
                 nursery.start_soon(schedule.main)
         except BaseException as error:  # noqa: ASYNC103 - judged, and raised, in outcome()
             raised = _single(error)
-        await controller.inbox.close()
+        await controller.external_waits.close()
         return schedule.outcome(raised)
 
 
-_BENCH: Final[trio.lowlevel.RunVar[_Bench | None]] = trio.lowlevel.RunVar("trioresource", None)
+_RUN: Final[trio.lowlevel.RunVar[_ControlledRun | None]] = trio.lowlevel.RunVar(
+    "trioresource_controlled_run", None
+)
 
 
-def current() -> Controller | None:
-    """The controller of the schedule that runs, if one does."""
+def current_controller() -> Controller | None:
+    """Return the controller of the schedule that runs, or ``None`` if none runs."""
     try:
-        bench = _BENCH.get()
+        controlled = _RUN.get()
     except RuntimeError:
         return None
-    return None if bench is None else bench.gate.controller
+    return None if controlled is None else controlled.gate.controller
 
 
 def run(
@@ -173,10 +175,10 @@ def run(
 
     Args:
         scenario: what runs.
-        strategy: makes the decisions; it has begun already.
+        strategy: makes the decisions; its ``begin()`` was called already.
         settings: what there is to decide.
         follow: whether the strategy follows a schedule that was recorded.
-        tracer: notes the lines that run.
+        tracer: notes the lines that run, if given.
 
     Returns:
         What happened.
@@ -184,14 +186,14 @@ def run(
     Raises:
         BaseException: what is no finding, such as ``KeyboardInterrupt``.
     """
-    bench = _Bench()
+    controlled = _ControlledRun()
 
     async def main() -> Run:
         controller = _controller(strategy, settings, follow, tracer)
-        return await bench.sit(_Schedule(scenario, controller), controller)
+        return await controlled.run_schedule(scenario, controller)
 
-    with _calm():
-        return bench.run(main)
+    with _without_garbage_collection():
+        return controlled.run(main)
 
 
 def search(
@@ -206,16 +208,16 @@ def search(
         scenario: what runs, again and again.
         strategy: makes the decisions.
         settings: what there is to decide.
-        report: is given each run; whether to go on.
+        report: is called with each finished schedule; returns whether to go on.
 
     Returns:
-        Whether all went well. ``False`` if the scenario spawned system tasks, which belong
-        to a run: it needs a run of its own for each schedule.
+        ``False`` if the scenario spawned system tasks. They belong to a run of Trio, so that
+        each schedule of this scenario needs a run of its own. ``True`` otherwise.
 
     Raises:
         BaseException: what is no finding, such as ``KeyboardInterrupt``.
     """
-    bench = _Bench()
+    controlled = _ControlledRun()
     shared = True
 
     async def main() -> None:
@@ -223,21 +225,21 @@ def search(
         count = 0
         while strategy.begin():
             controller = _controller(strategy, settings, False, None)
-            result = await bench.sit(_Schedule(scenario, controller), controller)
+            result = await controlled.run_schedule(scenario, controller)
             strategy.end(controller.picks, result.failed)
             shared = not controller.system_tasks
             count += 1
             if not report(result) or not shared:
                 return
-            if count % _COLLECT == 0:
-                # What was made since the last time is the youngest generation, and all of
-                # the garbage. To look through the rest of the program would take longer
-                # than the schedules do.
+            if count % _COLLECT_EVERY == 0:
+                # All garbage was made since the last time, so it is in the youngest
+                # generation. A full collection would look through the whole program, and
+                # would take longer than the schedules do.
                 del controller, result
                 gc.collect(0)
 
-    with _calm():
-        bench.run(main)
+    with _without_garbage_collection():
+        controlled.run(main)
     return shared
 
 
@@ -255,8 +257,14 @@ def _controller(
 
 
 @contextlib.contextmanager
-def _calm() -> Iterator[None]:
-    """Collect no garbage while a schedule runs: finalisers would run at any moment."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Let Python collect no garbage by itself in the body.
+
+    A collection runs finalisers and weak references' callbacks in the middle of some step,
+    and when it comes depends on all that the program has allocated before. So two runs of one
+    schedule would differ. no_leaks() also relies on it: what a schedule has made stays in the
+    youngest generation.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -267,14 +275,14 @@ def _calm() -> Iterator[None]:
 
 
 def _single(error: BaseException) -> BaseException:
-    """What the nursery around a schedule has wrapped."""
+    """Unwrap the error that the nursery around a schedule has wrapped."""
     if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         return error.exceptions[0]
     return error
 
 
 def _bare(error: BaseException) -> BaseException:
-    """The error with a traceback that begins in the code under test."""
+    """Return the error with a traceback without the frames of the kit."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             _bare(inner)

@@ -1,6 +1,7 @@
-"""What a scenario may say to the exploration that it runs in.
+"""What a scenario may ask of the exploration that it runs in.
 
-All of it may also be used where no exploration runs, and then does the plain thing.
+Outside of an exploration, ``choose()``, ``cancellable()`` and ``external()`` do the plain
+thing, so that code that calls them also runs in a program. ``always()`` is refused there.
 """
 
 from __future__ import annotations
@@ -11,25 +12,23 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from .options import Cancellable
-from .running import current
+from .running import current_controller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
-
-__all__ = ["always", "cancellable", "choose", "external"]
 
 T = TypeVar("T")
 
 
 def choose(options: Sequence[T]) -> T:
-    """Let the schedule decide something else than who goes next.
+    """Let the schedule decide something other than which task goes next.
 
-    For what a fake does: whether a call fails, in which order things come, how long they
-    take. The decision is recorded, replayed and shrunk like all others.
+    Use it for what a fake does: whether a call fails, in which order things come, how long
+    they take. The decision is recorded, replayed and shrunk like all others.
 
     Args:
-        options: what there is to choose from, one at least. First comes what is ordinary:
-            the plain schedule takes it, and so does a program in which nothing is explored.
+        options: what there is to choose from, at least one. Put the ordinary option first:
+            the plain schedule takes it, and so does a program outside of an exploration.
 
     Returns:
         One of the options.
@@ -38,8 +37,8 @@ def choose(options: Sequence[T]) -> T:
         ValueError: there are no options.
     """
     if not options:
-        raise ValueError("choose() needs one option at least")
-    controller = current()
+        raise ValueError("choose() needs at least one option")
+    controller = current_controller()
     return options[0 if controller is None else controller.choose(len(options))]
 
 
@@ -48,15 +47,15 @@ def always(check: Callable[[], object], name: str | None = None) -> None:
 
     Args:
         check: raises, or returns ``False``, if what should hold does not hold. It must
-            not change anything. Called by no task, so it can not await.
+            not change anything. No task calls it, so it cannot await.
         name: what should hold, in words; by default the name of the function.
 
     Raises:
         RuntimeError: no exploration runs.
     """
-    controller = current()
+    controller = current_controller()
     if controller is None:
-        raise RuntimeError("always() works in an exploration only: there, each step is seen")
+        raise RuntimeError("always() works in an exploration only: call it in explore()")
     what = name or getattr(check, "__name__", "what should always hold")
 
     def invariant() -> None:
@@ -68,28 +67,28 @@ def always(check: Callable[[], object], name: str | None = None) -> None:
 
 @contextlib.contextmanager
 def cancellable() -> Iterator[trio.CancelScope]:
-    """Mark what may be cancelled at any moment.
+    """Mark code that may be cancelled at any moment.
 
-    In ``explore(..., cancel=True)``, to cancel the body is a choice at every decision as
-    long as the body runs. Elsewhere, this is a cancel scope and nothing more.
+    In ``explore(..., cancel=True)``, each decision may cancel the body as long as the body
+    runs. Elsewhere, this is a cancel scope and nothing more.
 
     Yields:
         The scope, whose ``cancelled_caught`` says afterwards whether it was cancelled.
     """
-    controller = current()
+    controller = current_controller()
     with trio.CancelScope() as scope:
         if controller is None or not controller.cancel:
             yield scope
             return
-        gated = controller.live.get(trio.lowlevel.current_task())
-        choice = Cancellable(controller, scope, "main" if gated is None else gated.key)
-        controller.cancellables.append(choice)
+        key = controller.key_of(trio.lowlevel.current_task()) or "main"
+        option = Cancellable(scope, key, controller.cancellables)
+        controller.cancellables.append(option)
         try:
             yield scope
         finally:
-            # It is gone if it was chosen.
+            # An option that was chosen has removed itself.
             with contextlib.suppress(ValueError):
-                controller.cancellables.remove(choice)
+                controller.cancellables.remove(option)
 
 
 async def external(
@@ -97,17 +96,17 @@ async def external(
 ) -> T:
     """Await something outside of Trio: a process, a thread, a descriptor.
 
-    In an exploration, nobody can say when it completes, but when it is delivered to the
-    waiting task is a decision, which is recorded and replayed. What is delivered is not:
-    a replay that gets something else fails as ``Diverged``. Elsewhere, this is a plain
-    wait.
+    In an exploration, no schedule decides when it completes. But a decision, which is
+    recorded and replayed, says when the result is delivered to the waiting task. The result
+    itself is not replayed: a replay that gets another one fails as ``Diverged``. Elsewhere,
+    this is a plain wait.
 
     Args:
         wait: an async function without arguments; it runs in a task of its own, which no
             schedule controls.
         what: what is awaited, in words.
-        cancellable: whether cancellation of the caller ends the wait. Otherwise the
-            caller waits for it, as one waits for a thread.
+        cancellable: whether cancellation of the caller ends the wait. Otherwise the caller
+            goes on waiting, as Trio does for a thread.
 
     Returns:
         What the wait returns.
@@ -115,8 +114,8 @@ async def external(
     Raises:
         BaseException: what the wait raises.
     """
-    controller = current()
+    controller = current_controller()
     if controller is None:
         return await wait()
-    result: T = await controller.inbox.carry(what, wait, cancellable=cancellable)
+    result: T = await controller.external_waits.wait_for(what, wait, cancellable=cancellable)
     return result

@@ -1,4 +1,4 @@
-"""Where tasks wait, in words for people."""
+"""Say in words where tasks wait, and tell the code under test from all other code."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ import trio
 import trio.testing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from types import CodeType
-
-    from .task_gate import GatedTask
-
-__all__ = ["is_kit", "is_ours", "place", "stacks", "waits_for_idle", "waits_outside"]
 
 
 def _code(function: Any) -> CodeType:
@@ -36,61 +31,67 @@ def _folder(path: str | None) -> str:
     return str(Path(path).resolve().parent) + os.sep
 
 
-_KIT: Final = _folder(__file__)
-_NOT_OURS: Final = (
+# The whole kit, trioresource/testing/, with the other packages beside this one.
+_KIT: Final = _folder(_folder(__file__))
+_NOT_UNDER_TEST: Final = (
     _KIT,
     _folder(trio.__file__),
     _folder(outcome.__file__),
     "<",
     *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")),
 )
-_SHOWN: Final = 4
-"""Frames shown of a task, innermost first: enough to see who called what waits."""
+_FRAMES_SHOWN: Final = 4
+"""Frames shown of a task, innermost first: enough to see which call led to the wait."""
 
 
-def is_ours(filename: str) -> bool:
-    """Whether a file is part of the code under test: not Trio, Python or the kit."""
-    return not filename.startswith(_NOT_OURS)
+def is_under_test(filename: str) -> bool:
+    """Say whether a file is part of the code under test: not Trio, Python or the kit."""
+    return not filename.startswith(_NOT_UNDER_TEST)
 
 
 def is_kit(filename: str) -> bool:
-    """Whether a file is part of the kit."""
+    """Say whether a file is part of the kit."""
     return filename.startswith(_KIT)
 
 
 def place(filename: str, line: int) -> str:
-    """A line of source, as short as a column of a table needs it."""
+    """Name a line of source briefly enough for a column of a table."""
     return f"{Path(filename).name}:{line}"
 
 
-def stacks(tasks: Iterable[GatedTask]) -> Iterator[str]:
-    """A line for each task: where it waits, innermost first."""
-    for gated in tasks:
-        frames, ours = [], []
-        for frame, line in gated.task.iter_await_frames():
-            code = frame.f_code
-            if code.co_filename.startswith(_KIT):
-                continue
-            text = f"{code.co_name} ({place(code.co_filename, line)})"
-            frames.append(text)
-            if is_ours(code.co_filename):
-                ours.append(text)
-        shown = (ours or frames)[-_SHOWN:]
-        what = "could go on" if gated.parked else "waits"
-        yield f"{gated.key} {what}: {' < '.join(reversed(shown)) or 'it has not begun'}"
+def describe_wait(key: str, task: trio.lowlevel.Task, *, runnable: bool) -> str:
+    """Say in one line where a task waits, innermost frame first.
+
+    Args:
+        key: the task's name.
+        task: the task.
+        runnable: whether it could go on, and only waits for its turn.
+    """
+    frames, under_test = [], []
+    for frame, line in task.iter_await_frames():
+        code = frame.f_code
+        if is_kit(code.co_filename):
+            continue
+        text = f"{code.co_name} ({place(code.co_filename, line)})"
+        frames.append(text)
+        if is_under_test(code.co_filename):
+            under_test.append(text)
+    shown = (under_test or frames)[-_FRAMES_SHOWN:]
+    what = "could go on" if runnable else "waits"
+    return f"{key} {what}: {' < '.join(reversed(shown)) or 'it has not begun'}"
 
 
 def waits_for_idle(task: trio.lowlevel.Task) -> bool:
-    """Whether a task waits until all others are blocked."""
+    """Say whether a task waits until all others are blocked."""
     return any(frame.f_code is _IDLE for frame, _ in task.iter_await_frames())
 
 
 def waits_outside(trap: object) -> str | None:
-    """What a task that has just blocked waits for, if that is outside of Trio.
+    """Say what a task that has just blocked waits for, if that is outside of Trio.
 
     Args:
-        trap: what its coroutine has yielded: a message that says how to abort the wait, by
-            a function that comes from the module that waits.
+        trap: what its coroutine has yielded. It holds the function that aborts the wait,
+            and that function's code belongs to the module that waits.
     """
     code = getattr(getattr(trap, "abort_func", None), "__code__", None)
     return None if code is None else _outside(code)

@@ -1,4 +1,4 @@
-"""Comparing two runs of one schedule: the same decisions must lead to the same."""
+"""Compare two runs of one schedule: the same decisions must lead to the same steps."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ if TYPE_CHECKING:
 
     from .._scheduling.running import Run
 
-__all__ = ["compare", "diverged"]
-
 
 def compare(recorded: Run, again: Run) -> None:
-    """Check that the same decisions have led to the same.
+    """Check that two runs with the same decisions were the same.
 
     Args:
         recorded: a run.
         again: another run, which followed the decisions of the first.
 
     Raises:
-        Diverged: a step, what came from outside, or the end was not the same.
+        Diverged: a step, a result from outside, or the end differs.
     """
     for what, first, second in (
         ("step", recorded.controller.steps, again.controller.steps),
-        ("completion", recorded.controller.inbox.delivered, again.controller.inbox.delivered),
+        (
+            "completion",
+            recorded.controller.external_waits.delivered,
+            again.controller.external_waits.delivered,
+        ),
     ):
-        for number, (one, other) in enumerate(_zipped(first, second), 1):
-            if one != other:
-                raise diverged(f"{what} {number} was {one}, and then {other}", recorded, again)
-    ends = [None if one.error is None else signature(one.error) for one in (recorded, again)]
+        for number, (before, after) in enumerate(_zipped(first, second), 1):
+            if before != after:
+                raise diverged(f"{what} {number} was {before}, and then {after}", recorded, again)
+    runs = (recorded, again)
+    ends = [None if run.error is None else signature(run.error) for run in runs]
     if ends[0] != ends[1]:
-        texts = ["passed" if one.error is None else repr(one.error) for one in (recorded, again)]
+        texts = ["passed" if run.error is None else repr(run.error) for run in runs]
         raise diverged(f"it ended differently: {texts[0]}, and then {texts[1]}", recorded, again)
 
 
@@ -49,16 +52,16 @@ def _zipped(first: list[str], second: list[str]) -> Iterable[tuple[str, str]]:
 
 
 def diverged(what: str, *runs: Run) -> Diverged:
-    """The error that says so; what the runs raised is its cause.
+    """Make the error that says that two runs differ; what a run raised is its cause.
 
     Args:
-        what: what the difference is, in words.
-        runs: the runs that differ, as far as they are at hand.
+        what: the difference, in words.
+        runs: the runs that differ, as far as they are known.
     """
     error = Diverged(
         f"the same decisions led to something else: {what}. Something in the scenario is not"
         " controlled: an iteration over a set, randomness without a seed, the wall clock,"
         " or state that outlives a schedule",
     )
-    error.__cause__ = next((each.error for each in runs if each.error is not None), None)
+    error.__cause__ = next((run.error for run in runs if run.error is not None), None)
     return error

@@ -1,9 +1,9 @@
-"""Every schedule, up to a number of preemptions.
+"""Try every schedule, up to a number of preemptions.
 
 After Musuvathi and Qadeer, "Iterative Context Bounding for Systematic Testing of
-Multithreaded Programs" (CHESS): to switch away from a task that could go on costs one;
-to switch where the last task waits is free, and so is a decision of the scenario. Most
-bugs need one preemption or two, so a small bound covers much.
+Multithreaded Programs" (CHESS). A switch away from a task that could go on is a preemption. A
+switch away from a task that waits is none, nor is a decision of the scenario. Most bugs need
+one or two preemptions, so a small bound covers much.
 """
 
 from __future__ import annotations
@@ -13,29 +13,32 @@ from typing import TYPE_CHECKING, Final, final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Exhaustive"]
-
 _SPIN: Final = 50
-"""So often a task goes on by itself; then it is taken to wait for others, in a loop."""
+"""Steps in a row of one task; after them it is taken to wait for others in a loop. Without
+this bound, a loop that waits by checkpoints would never let the others go."""
 
 
 @final
 class Exhaustive:
-    """Every schedule with at most so many preemptions, in depth-first order.
+    """Try every schedule with at most ``bound`` preemptions, in depth-first order.
 
-    Each schedule runs anew from its start: the decisions of the one before are followed up
-    to the last that has an alternative, and there the next alternative is taken.
+    Each schedule runs from its start. It follows the decisions of the schedule before it up to
+    the last one that has an alternative, and takes the next alternative there.
 
     Args:
-        bound: how many preemptions at most; ``None`` for any number.
+        bound: the largest number of preemptions; ``None`` for any number.
+
+    Raises:
+        ValueError: the bound is negative.
     """
 
     def __init__(self, bound: int | None = None) -> None:
         if bound is not None and bound < 0:
-            raise ValueError(f"a number of preemptions is not negative, unlike {bound}")
+            raise ValueError(f"the number of preemptions must be 0 or more, not {bound}")
         self.bound: Final = bound
         self._prefix: list[int] | None = []
-        # Of the schedule that runs: each decision's rank, number of ranks, and price.
+        # For each decision of this schedule: its rank, how many ranks there are, and its price
+        # in preemptions.
         self._ranks: list[int] = []
         self._counts: list[int] = []
         self._prices: list[int] = []
@@ -47,13 +50,13 @@ class Exhaustive:
         return self._prefix is None
 
     def begin(self) -> bool:
-        """Whether there is a schedule left."""
+        """Begin the next schedule; ``False`` if none is left."""
         self._ranks, self._counts, self._prices = [], [], []
         self._spins = 0
         return self._prefix is not None
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
-        """The last task goes on; then the others, in the order of their arrival."""
+        """Choose the last task first; then the others, in the order in which they wait."""
         going = keys.index(last) if last in keys else -1
         if going >= 0 and self._spins >= _SPIN:
             going = -1
@@ -61,7 +64,7 @@ class Exhaustive:
         if going >= 0:
             index = going if rank == 0 else rank - 1 if rank <= going else rank
         else:
-            # Behind a task that spins, somebody else comes first.
+            # After a task that spins, another task comes first.
             index = rank
             if self._spins >= _SPIN and last is not None and keys[0] == last:
                 index = (rank + 1) % len(keys)
@@ -69,15 +72,15 @@ class Exhaustive:
         return index
 
     def choose(self, count: int) -> int:
-        """The options in their order."""
+        """Choose the options in their order."""
         return self._rank(count, price=0)
 
     def _rank(self, count: int, *, price: int) -> int:
         assert self._prefix is not None
         position = len(self._ranks)
         rank = self._prefix[position] if position < len(self._prefix) else 0
-        # Fewer options than the last time would mean that the scenario is not the same
-        # twice, which is found and said elsewhere.
+        # Fewer options than the last time mean that the scenario does not do the same twice,
+        # which the comparison of two runs reports.
         rank = min(rank, count - 1)
         self._ranks.append(rank)
         self._counts.append(count)

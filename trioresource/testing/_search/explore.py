@@ -1,4 +1,4 @@
-"""Exploration: run a scenario in many schedules, and report the first that fails."""
+"""Explore: run a scenario in many schedules, and report the first that fails."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .parallel import Share, can_divide, divide
 from .portfolio import make_strategy
 from .replay import Replay
 from .shrink import Shrinker
-from .strategies import Fifo, Strategy
+from .strategies import Fifo
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-__all__ = ["Exploration", "explore", "explored", "replay"]
+    from .._scheduling.strategy import Strategy
 
 P = ParamSpec("P")
 
@@ -48,51 +48,59 @@ def explore(
 ) -> Exploration:
     """Run a scenario in many schedules, until one fails.
 
-    A schedule decides which task goes next whenever more than one could. The first one
-    is the plain one, in which tasks go in the order in which they could; it runs twice,
-    to see whether the scenario does the same when the same is decided. Time is virtual:
-    it starts at zero with each schedule, and jumps to the next deadline when all tasks wait.
+    A schedule decides which task goes next whenever more than one could. The first schedule
+    is the plain one, in which the task goes that has waited longest. It runs twice, to find
+    out whether the scenario does the same when the same is decided. Time is virtual: it
+    starts at zero with each schedule, and jumps to the next deadline when all tasks wait.
 
     Args:
         scenario: an async function without arguments. It is called anew for each schedule,
-            and must make all that it uses itself.
-        schedules: how many at most.
-        strategy: which schedules. ``auto``: several strategies in turn. ``random``, ``pos``,
-            ``pct:DEPTH``, ``urw``: one of them. ``exhaustive``: every schedule;
-            ``exhaustive:N``: every schedule with at most N preemptions; they end when there
-            is none left. ``fifo``: the plain schedule. Or an object of one's own.
-        seed: what the strategy draws from; the same seed, the same schedules.
-        timers: whether the next deadline may expire while tasks could run, as it does on
-            a computer that is slow.
+            and must itself make all that it uses.
+        schedules: the largest number of schedules to run.
+        strategy: what chooses the schedules. ``auto``: several strategies in turn. ``random``,
+            ``pos``, ``pct:DEPTH``, ``urw``: that one. ``exhaustive``: every schedule;
+            ``exhaustive:N``: every schedule with at most N preemptions; both end when there is
+            none left. ``fifo``: only the plain schedule. Or a ``Strategy`` object.
+        seed: the seed of the strategy; the same seed gives the same schedules.
+        timers: whether the next deadline may expire while tasks could run, as it may on a
+            slow computer.
         cancel: whether the body of ``cancellable()`` may be cancelled at any moment.
-        seconds: the search begins no other schedule after so many real seconds.
-        max_steps: a schedule with more steps has a livelock.
-        jobs: how many processes share the search: forks of this one, so that what the
-            scenario does to objects outside of itself is not seen here. One process searches
-            where there is an order (``exhaustive``, a strategy of one's own), where other
-            threads run, and where there is no ``fork()``.
-        replay: the token of a schedule: only that one runs, once, and if it fails once more
-            for the report. It is not shrunk.
-        check: whether to raise what was found; otherwise it is in the result, and the
-            pytest plugin does not remember it.
+        seconds: after so many real seconds the search begins no other schedule.
+        max_steps: a schedule with more steps fails as ``Livelock``.
+        jobs: how many processes share the search. They are forks of this process, so that
+            this process does not see what the scenario does to objects outside of itself.
+            One process searches if the schedules have an order (``exhaustive``, a
+            ``Strategy`` object), if this process has other threads, or if the system has no
+            ``fork()``.
+        replay: the token of a schedule: only that schedule runs, once, and if it fails once
+            more for the report. It is not shrunk.
+        check: whether to raise the error of the schedule that failed. Otherwise it is in the
+            result, and the pytest plugin does not remember the schedule.
 
     Returns:
         What was done.
 
     Raises:
         BaseException: the error of the schedule that failed, as the scenario raised it,
-            with a note that shows the simplest such schedule, and how to replay it.
+            with a note that shows the simplest such schedule and how to replay it.
         Deadlock: every task waits, and nothing will happen.
         Livelock: the schedule does not end.
         Uncontrolled: a task waits for something that no schedule controls.
-        Diverged: the same decisions led to something else.
+        Diverged: the same decisions led to another run.
         ValueError: an argument is wrong.
-        RuntimeError: Trio runs in this thread already.
+        RuntimeError: this thread runs Trio already.
+
+    Note:
+        While schedules run, this changes state of the whole process, and restores it however
+        it ends. Python's automatic garbage collection is off, because a finaliser that runs
+        at a moment of its own would make two runs of one schedule differ; ``explore()``
+        itself collects what the schedules leave. While a schedule is replayed for a report,
+        ``sys.settrace()`` is set. With ``jobs``, Python's own handler of SIGINT is replaced.
     """
     if trio.lowlevel.in_trio_run():
         raise RuntimeError(
             "explore() runs Trio by itself, many times; call it from a function that is not"
-            " async, or decorate the async test by @explored() instead"
+            " async, or decorate the async test with @explored() instead"
         )
     settings = Settings(timers=timers, cancel=cancel, max_steps=max_steps)
     explorer = _Explorer(
@@ -108,7 +116,7 @@ def explore(
     )
     result = explorer.explore()
     failure = result.failure
-    # Without a check, the caller asks what there is to be found: that is no failed test.
+    # With check=False the caller looks at the result: a failure is not that of the test.
     token = None if failure is None or not check else failure.token
     overrides().explored(str(result), token)
     if failure is None or not check:
@@ -125,7 +133,7 @@ def explore(
 
 
 def _command(settings: Settings, token: str) -> str:
-    """What replays a schedule, in Python: a token means something in the same settings only."""
+    """Return the call that replays a schedule: a token holds in the same settings only."""
     plain = attrs.asdict(Settings())
     given = {name: value for name, value in attrs.asdict(settings).items() if value != plain[name]}
     options = "".join(f", {name}={value!r}" for name, value in given.items())
@@ -136,12 +144,12 @@ def replay(scenario: Scenario, token: str, **options: Any) -> Exploration:
     """Run one schedule again: once, and if it fails once more for the report.
 
     Args:
-        scenario: the scenario of the exploration that gave the token.
-        token: which schedule.
+        scenario: the scenario of the exploration that reported the token.
+        token: the schedule.
         options: the other arguments of ``explore`` as they were, such as ``timers``.
 
     Returns:
-        What was done, if nothing was found.
+        What was done, if the schedule passed.
 
     Raises:
         BaseException: as ``explore`` does.
@@ -158,15 +166,15 @@ def explored(**options: Any) -> Callable[[Callable[P, Awaitable[Any]]], Callable
 
 
 def explored(test: Any = None, /, **options: Any) -> Any:
-    """Let an async test run in many schedules.
+    """Run an async test in many schedules.
 
     Args:
         test: the test.
         options: the arguments of ``explore``.
 
     Returns:
-        A test that is no async function, and takes the same arguments: any test runner
-        runs it. The arguments are the same in each schedule.
+        A test that is not async, takes the same arguments, and runs under any test runner.
+        Each schedule is given the same arguments.
     """
     if test is None:
         return functools.partial(explored, **options)
@@ -176,7 +184,7 @@ def explored(test: Any = None, /, **options: Any) -> Any:
         with replayed_by(lambda token: f"@explored(..., replay={token!r})"):
             explore(functools.partial(test, *args, **kwargs), **options)
 
-    # What the pytest plugin knows such a test by, without importing this module.
+    # The pytest plugin knows such a test by this attribute, so it need not import this module.
     explore_test.__dict__["_trioresource_explored"] = True
     return explore_test
 
@@ -226,12 +234,13 @@ class _Explorer:
         self._first: Final = tuple(map(decode, remembered))
         self._ran = 0
         self._before: Final[set[tuple[tuple[int, int], ...]]] = set()
-        """What has passed before the search, and has not come up in it."""
+        """The schedules that passed before the search, and did not come up in it."""
         self._began = time.perf_counter()
         self._failed: Run | None = None
         self._is_needed: Callable[[], bool] = lambda: True
 
     def explore(self) -> Exploration:
+        """Run the schedules."""
         if self._replay is not None:
             self._name = "replay"
             self._try([decode(self._replay)])
@@ -240,12 +249,12 @@ class _Explorer:
         elif self._plain() and not isinstance(self._strategy, Fifo):
             if self._jobs == 1:
                 self._search()
-            elif self._goes_on():
+            elif self._is_to_go_on():
                 self._divide()
         return self._result()
 
     def _try(self, recorded: Iterable[list[int]], *, must_fit: bool = True) -> bool:
-        """Run recorded schedules; whether all passed."""
+        """Run recorded schedules; say whether all passed."""
         for picks in recorded:
             result = self._follow(picks)
             if isinstance(result.error, Diverged) and not must_fit:
@@ -256,7 +265,7 @@ class _Explorer:
         return True
 
     def _passes(self, first: Run) -> bool:
-        """Count a schedule that runs before the search; whether it passed."""
+        """Count a schedule that runs before the search; say whether it passed."""
         self._before.add(tuple(first.controller.picks))
         self._ran = len(self._before)
         if first.failed:
@@ -274,16 +283,17 @@ class _Explorer:
         return again
 
     def _plain(self) -> bool:
-        """Run the plain schedule, twice; whether it passed."""
+        """Run the plain schedule twice; say whether it passed."""
         plain = run(self._scenario, Fifo(), self._settings)
-        # Other objects at other addresses: an order that depends on them should show.
+        # Objects get other addresses the second time, so that an order that depends on
+        # addresses shows.
         ballast = [object() for _ in range(1000)]
         self._again(plain)
         del ballast
         return self._passes(plain)
 
     def _divide(self) -> None:
-        """Let others search, and follow what they have found."""
+        """Let other processes search, and follow the schedule that they found."""
         ran, picks = divide(self._jobs, self._search_share)
         self._ran += ran
         if picks is not None:
@@ -292,7 +302,7 @@ class _Explorer:
                 raise diverged("it failed in a process of the search, and then passed")
 
     def _search_share(self, number: int, is_needed: Callable[[int], bool]) -> Share:
-        """What a process of the search does, with the copy of this object that it has."""
+        """Search in one of the processes, with that process's copy of this object."""
         before = self._ran
         if number:
             self._strategy = make_strategy(self._name, f"{self._seed} {number}")
@@ -309,17 +319,19 @@ class _Explorer:
             self._count(result)
             if result.failed:
                 self._failed = result
-            return not result.failed and self._goes_on()
+            return not result.failed and self._is_to_go_on()
 
-        if not self._goes_on() or search(self._scenario, self._strategy, self._settings, report):
+        if not self._is_to_go_on():
             return
-        while self._failed is None and self._goes_on() and self._strategy.begin():
+        if search(self._scenario, self._strategy, self._settings, report):
+            return
+        while self._failed is None and self._is_to_go_on() and self._strategy.begin():
             result = run(self._scenario, self._strategy, self._settings)
             self._strategy.end(result.controller.picks, result.failed)
             report(result)
 
     def _count(self, result: Run) -> None:
-        """Count a schedule of the search, unless a search for all comes to one that has run."""
+        """Count a schedule of the search, unless it ran before the search as well."""
         if self._before and isinstance(self._strategy, Exhaustive):
             picks = tuple(result.controller.picks)
             if picks in self._before:
@@ -327,7 +339,7 @@ class _Explorer:
                 return
         self._ran += 1
 
-    def _goes_on(self) -> bool:
+    def _is_to_go_on(self) -> bool:
         late = self._seconds is not None and time.perf_counter() - self._began >= self._seconds
         return self._ran < self._schedules and not late and self._is_needed()
 
@@ -339,7 +351,7 @@ class _Explorer:
         if self._failed is not None:
             first = simplest = self._failed
             if self._replay is None:
-                # Whatever is reported comes from a run of its own.
+                # What is reported comes from a run of its own.
                 first = self._again(first)
                 shrinker = Shrinker(self._scenario, self._settings)
                 simplest = shrinker.shrink(first)

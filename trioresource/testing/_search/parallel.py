@@ -1,8 +1,8 @@
-"""One search, divided among processes.
+"""Divide one search among processes.
 
-Schedules have nothing to do with one another, so that each processor can search by itself.
-The processes are forks of this one: they have the scenario as it is, with all that it
-refers to, and what they find is told as a list of decisions, which this process follows.
+Schedules do not depend on one another, so each processor can search by itself. The processes
+are forks of this one: they have the scenario as it is, with all that it refers to. They send
+what they find as a list of decisions, which this process then follows.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkProcess
 
-__all__ = ["Share", "can_divide", "divide"]
-
 _NONE_FAILED: Final = 2**62
 _TRIO: Final = tuple(map(int, trio.__version__.split(".")[:2]))
 
@@ -40,16 +38,17 @@ class Share:
     """What one of the processes did."""
 
     ran: int
-    """How many schedules."""
+    """How many schedules it ran."""
     failed: Sequence[int] | None = None
-    """The decisions of its last schedule, if that failed."""
+    """The decisions of its last schedule, if that schedule failed."""
 
 
 def can_divide() -> bool:
-    """Whether this process can be forked: not on every system, and not with threads.
+    """Say whether this process can be forked.
 
-    But for those that Trio keeps for the next call: it forgets them in the new process,
-    since 0.29 (python-trio/trio#2764).
+    It cannot on some systems, nor while it has other threads. The threads that Trio keeps for
+    the next call do not count since Trio 0.29, which forgets them in the new process
+    (python-trio/trio#2764).
     """
     threads = threading.enumerate()
     if _TRIO >= (0, 29):
@@ -62,22 +61,25 @@ def divide(
 ) -> tuple[int, Sequence[int] | None]:
     """Search in several processes.
 
-    Their schedules are taken to have run in turn, the first of each, then the second of
-    each, and so on; the first in this order that failed is what was found. So what is
-    found does not depend on which process is faster.
+    Their schedules count as if they had run in turn: the first of each process, then the
+    second of each, and so on. The first in this order that failed is the result, so that it
+    does not depend on which process is faster.
+
+    While this runs, Ctrl-C arrives through a pipe if this process has Python's own handler
+    for it; the handler is restored at the end.
 
     Args:
         jobs: how many processes.
-        search: is called in each of them, with its number, and with a function that tells
-            whether the schedule with a given index, of this process, is still needed.
+        search: called in each process, with the number of the process and a function that
+            says whether the schedule of this process with a given index is still needed.
 
     Returns:
-        How many schedules have run, up to the one that failed and with it, and the
-        decisions of that one.
+        How many schedules ran, up to and including the one that failed, and the decisions of
+        that one.
 
     Raises:
         BaseException: what a search raised.
-        RuntimeError: a process has ended without a word.
+        RuntimeError: a process has ended without a result.
     """
     context = multiprocessing.get_context("fork")
     limit = context.RawValue("q", _NONE_FAILED)
@@ -94,7 +96,7 @@ def divide(
     ]
     if not failed:
         return sum(share.ran for share in shares), None
-    position, picks = min(failed, key=lambda one: one[0])
+    position, picks = min(failed, key=lambda found: found[0])
     return position + 1, picks
 
 
@@ -105,11 +107,11 @@ def _collect(workers: Sequence[_Worker], limit: c_longlong, interrupted: Connect
         heard = wait([interrupted, *(worker.results for worker in waiting)])
         if interrupted in heard:
             raise KeyboardInterrupt
-        for worker in [each for each in waiting if each.results in heard]:
+        for worker in [worker for worker in waiting if worker.results in heard]:
             waiting.remove(worker)
             share = shares[worker.number] = worker.result()
             if share.failed is not None:
-                # The others need go no further than this.
+                # The other processes need go no further than this.
                 position = (share.ran - 1) * len(workers) + worker.number
                 limit.value = min(limit.value, position)
     return [share for share in shares if share is not None]
@@ -117,7 +119,7 @@ def _collect(workers: Sequence[_Worker], limit: c_longlong, interrupted: Connect
 
 @final
 class _Worker:
-    """A process, and what it has to say."""
+    """A process that searches, and the pipe through which it sends its result."""
 
     def __init__(
         self,
@@ -137,22 +139,22 @@ class _Worker:
         )
 
     def start(self) -> None:
-        """Let it search."""
+        """Start the process."""
         with warnings.catch_warnings():
-            # Of threads that are none of Python's, such as those of a numerical library.
+            # Python warns of threads that it does not know, such as those of a numerical library.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process.start()
             self._sender.close()
 
     def result(self) -> Share:
-        """What it did; raises what it raised."""
+        """Return what it did; raise what it raised."""
         try:
             share, error = self.results.recv()
         except EOFError:
             self._process.join()
             raise RuntimeError(
-                f"a process of the search has ended without a word, with exit code"
-                f" {self._process.exitcode}; without jobs, what ended it can be seen"
+                f"a process of the search has ended without a result, with exit code"
+                f" {self._process.exitcode}; run the search without jobs to see what ended it"
             ) from None
         if error is not None:
             raise error
@@ -160,7 +162,7 @@ class _Worker:
         return share
 
     def end(self) -> None:
-        """Nothing more is needed of it."""
+        """Kill the process if it runs, and release all that belongs to it."""
         self.results.close()
         self._sender.close()
         if self._process.pid is not None:
@@ -171,7 +173,11 @@ class _Worker:
 
 @contextlib.contextmanager
 def _interruptions() -> Iterator[Connection]:
-    """Let Ctrl-C come through a pipe, and not where a process would then be forgotten."""
+    """Let Ctrl-C come through a pipe.
+
+    As an exception, it could come between the start of a process and the moment at which this
+    process knows of it; the other process would be left behind.
+    """
     heard, said = multiprocessing.Pipe(duplex=False)
     noted = False
 
@@ -181,7 +187,7 @@ def _interruptions() -> Iterator[Connection]:
             noted = True
             said.send_bytes(b"!")
 
-    # A handler of somebody's own stays.
+    # A handler that the program has installed stays.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with heard, said:
         if ours:
@@ -202,7 +208,7 @@ def _work(
     limit: c_longlong,
     sender: Connection,
 ) -> None:
-    """What runs in a process of the search."""
+    """Search; this runs in one of the processes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         share = search(number, lambda index: index * jobs + number < limit.value)
@@ -216,7 +222,7 @@ def _work(
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The error, or one like it that can be sent to another process."""
+    """Return the error, or one like it that can be sent to another process."""
     text = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))

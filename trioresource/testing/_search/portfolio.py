@@ -1,4 +1,4 @@
-"""Several strategies in turn, and what strategies are called."""
+"""Take several strategies in turn, and make strategies by their names."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import re
 from typing import TYPE_CHECKING, Final, final
 
 from .exhaustive import Exhaustive
-from .strategies import PCT, POS, Fifo, RandomWalk, Strategy, UniformWalk
+from .strategies import PCT, POS, Fifo, RandomWalk, UniformWalk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Portfolio", "make_strategy"]
+    from .._scheduling.strategy import Strategy
 
 
 @final
 class Portfolio:
-    """Several strategies in turn: each finds bugs that others miss.
+    """Take several strategies in turn: each finds bugs that others miss.
 
     Args:
-        seed: what all of them draw from.
+        seed: the seed of all of them.
     """
 
     def __init__(self, seed: object = 0) -> None:
-        # Every other turn is the uniform walk's, which finds most bugs soonest.
+        # The uniform walk, which finds most bugs soonest, has every other turn.
         uniform = UniformWalk(seed)
         others = (RandomWalk(seed), POS(seed), PCT(2, seed), PCT(3, seed))
         self._members: Final[tuple[Strategy, ...]] = tuple(
@@ -36,20 +36,20 @@ class Portfolio:
         return self._members[self._turn]
 
     def begin(self) -> bool:
-        """It is the next one's turn."""
+        """Begin a schedule of the next strategy."""
         self._turn = (self._turn + 1) % len(self._members)
         return self._member.begin()
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
-        """As the one whose turn it is says."""
+        """Let the strategy decide whose turn it is."""
         return self._member.pick(keys, last)
 
     def choose(self, count: int) -> int:
-        """As the one whose turn it is says."""
+        """Let the strategy decide whose turn it is."""
         return self._member.choose(count)
 
     def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
-        """The one whose turn it was may learn."""
+        """Let the strategy learn whose turn it was."""
         self._member.end(picks, failed)
 
 
@@ -67,15 +67,15 @@ _FORM: Final = re.compile(r"([a-z]+)(?::(\d+))?")
 
 
 def make_strategy(name: str, seed: object) -> Strategy:
-    """The strategy of a name.
+    """Make a strategy by its name.
 
     Args:
         name: ``auto``, ``random``, ``pos``, ``pct`` or ``pct:DEPTH``, ``urw``,
             ``exhaustive`` or ``exhaustive:PREEMPTIONS``, ``fifo``.
-        seed: what it draws from.
+        seed: the seed of its random choices.
 
     Returns:
-        The strategy, unused.
+        The strategy, which has not begun.
 
     Raises:
         ValueError: there is no strategy of that name.
@@ -83,5 +83,5 @@ def make_strategy(name: str, seed: object) -> Strategy:
     match = _FORM.fullmatch(name)
     if match is not None and match[1] in _NAMED and (match[2] is None or match[1] in _NUMBERED):
         return _NAMED[match[1]](None if match[2] is None else int(match[2]), seed)
-    known = ", ".join(f"{each}[:N]" if each in _NUMBERED else each for each in _NAMED)
+    known = ", ".join(key + "[:N]" * (key in _NUMBERED) for key in _NAMED)
     raise ValueError(f"there is no strategy {name!r}; there are {known}")

@@ -1,4 +1,4 @@
-"""Strategies that follow a schedule: by its decisions, or by who should go."""
+"""Strategies that follow a schedule: by its decisions, or by the names of what went."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Final, final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Replay", "Wishes"]
-
 _PATIENCE: Final = 200
-"""Decisions for the same task, after which it is taken to wait for others, in a loop."""
+"""Decisions for the same task, after which it is taken to wait for others in a loop."""
 
 
 @final
 class Replay:
-    """Follows the decisions of a schedule, and is first come, first served after them.
+    """Follow the decisions of a schedule; after them, choose what has waited longest.
 
-    Where the code has changed since, a decision may be out of range: then it is the first.
+    Where the code has changed since, a decision may be out of range. Then 0 is chosen.
 
     Args:
         picks: the decisions.
@@ -28,16 +26,16 @@ class Replay:
         self._position = 0
 
     def begin(self) -> bool:
-        """From the start."""
+        """Begin anew; the schedule can be followed any number of times."""
         self._position = 0
         return True
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
-        """What was recorded."""
+        """Choose what was recorded."""
         return self.choose(len(keys))
 
     def choose(self, count: int) -> int:
-        """What was recorded."""
+        """Choose what was recorded."""
         position = self._position
         self._position = position + 1
         if position >= len(self._picks):
@@ -45,18 +43,18 @@ class Replay:
         return self._picks[position] if self._picks[position] < count else 0
 
     def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
-        """Nothing is learnt."""
+        """Learn nothing."""
 
 
 @final
-class Wishes:
-    """Follows a list of who should go; who can not go at that moment is passed over.
+class PreferredKeys:
+    """Follow a list of names; a name that cannot go when it is due is passed over.
 
-    After the list, the same task goes on as long as it can: the fewest switches.
+    After the list, the same task goes on as long as it can, which makes the fewest switches.
 
     Args:
-        keys: who should go, decision by decision.
-        choices: the decisions of ``choose()``; after them, the first option.
+        keys: the name that should go at each decision.
+        choices: the decisions of ``choose()``; after them, the first option is chosen.
     """
 
     def __init__(self, keys: Sequence[str], choices: Sequence[int] = ()) -> None:
@@ -67,12 +65,12 @@ class Wishes:
         self._stayed = 0
 
     def begin(self) -> bool:
-        """From the start."""
+        """Begin anew; the schedule can be followed any number of times."""
         self._position = self._chosen = self._stayed = 0
         return True
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
-        """Who is wished for; or who went last; or who has waited longest."""
+        """Choose the preferred name, or else what went last, or else what has waited longest."""
         while self._position < len(self._keys):
             key = self._keys[self._position]
             self._position += 1
@@ -85,10 +83,10 @@ class Wishes:
         return (index + 1) % len(keys) if self._stayed % _PATIENCE == 0 else index
 
     def choose(self, count: int) -> int:
-        """What is wished for."""
+        """Choose the preferred option."""
         position = self._chosen
         self._chosen = position + 1
         return min(self._choices[position], count - 1) if position < len(self._choices) else 0
 
     def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
-        """Nothing is learnt."""
+        """Learn nothing."""

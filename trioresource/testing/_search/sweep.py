@@ -1,4 +1,4 @@
-"""The cancellation sweep: an operation is cancelled at each of its checkpoints, once each."""
+"""The cancellation sweep: cancel an operation once at each of its checkpoints."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ import attrs
 import trio
 
 from .._scheduling.overrides import replayed_by
-from .._scheduling.running import current
+from .._scheduling.running import current_controller
 from .._scheduling.scenario import choose
-from .._scheduling.stacks import is_ours, place
+from .._scheduling.stacks import is_under_test, place
 from .explore import explore
 from .portfolio import make_strategy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from .._scheduling.task_gate import GatedTask
-
-__all__ = ["Sweep", "SweepPoint", "sweep"]
+    from .._scheduling.gated_task import GatedTask
 
 T = TypeVar("T")
 
-_MOST: Final = 100_000
-"""Checkpoints of one operation."""
+_MAX_CHECKPOINTS: Final = 100_000
+"""Checkpoints of one operation; more would hardly end."""
 
 
 @attrs.frozen
@@ -35,11 +33,11 @@ class SweepPoint:
     """One place at which an operation was cancelled."""
 
     number: int
-    """How often the operation's task had waited; 0: it was cancelled before it began."""
+    """How often the operation's task had waited; 0 if it was cancelled before it began."""
     where: str
     """The line that waited then."""
     cancelled: bool
-    """Whether the operation ended by it; otherwise it had its result already."""
+    """Whether the cancellation ended the operation; otherwise it had its result already."""
 
 
 @attrs.frozen
@@ -47,13 +45,13 @@ class Sweep:
     """What a sweep did."""
 
     points: tuple[SweepPoint, ...]
-    """Where the operation was cancelled, in the first schedule of each place."""
+    """The places where the operation was cancelled, each as in its first schedule."""
     schedules: int
     """How many schedules ran."""
 
     @property
     def checkpoints(self) -> int:
-        """At how many checkpoints the operation was cancelled."""
+        """The number of checkpoints at which the operation was cancelled."""
         return len(self.points)
 
 
@@ -69,37 +67,37 @@ def sweep(
     max_steps: int = 10_000,
     replay: str | None = None,
 ) -> Sweep:
-    """Cancel an operation at each of its checkpoints, once each, in virtual time.
+    """Cancel an operation once at each of its checkpoints, in virtual time.
 
-    Cancellation is delivered where the operation's task waits, as a surrounding timeout
-    would. An operation that is told of it must end by it: to return as if nothing had
-    happened is a failure (a swallowed ``Cancelled``).
+    Cancellation arrives where the operation's task waits, as from a timeout around the
+    operation. An operation in which ``Cancelled`` was raised must end by it. It is a failure if
+    it returns as if nothing had happened (it swallowed ``Cancelled``).
 
     Args:
-        operation: is given what ``setup`` provides.
-        setup: makes an async context manager, for each run anew; by default there is
-            nothing, and the operation is given ``None``.
-        check: is called after the operation, within the setup: what must hold however
-            the operation ended. It is not cancelled.
+        operation: called with what ``setup`` provides.
+        setup: makes an async context manager, anew for each run. Without it, the operation
+            is called with ``None``.
+        check: called after the operation, within the setup. It raises if something does not
+            hold that must hold however the operation ended. It is not cancelled.
         schedules: how many schedules to run for each checkpoint. The first is the plain
             one.
-        strategy: what the others are chosen by, as for ``explore``.
-        seed: what the strategy draws from.
+        strategy: what chooses the other schedules, as for ``explore``.
+        seed: the seed of the strategy.
         timers: as for ``explore``.
         max_steps: as for ``explore``.
-        replay: the token of a schedule, which says where to cancel as well: only that one
-            runs. The other arguments must be as they were.
+        replay: the token of a schedule: only that schedule runs. The token also says where
+            to cancel. The other arguments must be as they were.
 
     Returns:
-        Where the operation was cancelled.
+        The places where the operation was cancelled.
 
     Raises:
-        BaseException: as ``explore``; a note says where the operation was cancelled.
+        BaseException: as ``explore`` does; a note says where the operation was cancelled.
     """
     trials: list[_Trial] = []
 
     async def scenario() -> None:
-        trial = _Trial(choose(range(_MOST)))
+        trial = _Trial(choose(range(_MAX_CHECKPOINTS)))
         trials.append(trial)
         surroundings: Any = contextlib.nullcontext() if setup is None else setup()
         async with surroundings as value:
@@ -107,13 +105,13 @@ def sweep(
             if check is not None:
                 await check(value)
 
-    each = _Each(trials, schedules, strategy, seed)
+    cancellations = _EachCheckpoint(trials, schedules, strategy, seed)
     try:
         with replayed_by(lambda token: f"sweep(..., replay={token!r})"):
             result = explore(
                 scenario,
-                schedules=_MOST * schedules,
-                strategy=each,
+                schedules=_MAX_CHECKPOINTS * schedules,
+                strategy=cancellations,
                 seed=seed,
                 timers=timers,
                 max_steps=max_steps,
@@ -124,13 +122,15 @@ def sweep(
             point = trials[-1].point
             error.add_note(f"cancelled at checkpoint {point.number}: {point.where}")
         raise
-    points = {t.point.number: t.point for t in reversed(trials) if t.point is not None}
+    points = {
+        trial.point.number: trial.point for trial in reversed(trials) if trial.point is not None
+    }
     return Sweep(tuple(points[number] for number in sorted(points)), result.schedules)
 
 
 @final
 class _Trial:
-    """One run of the operation, cancelled at one place, or (number 0) not at all."""
+    """One run of the operation, cancelled at one place or (number -1) not at all."""
 
     def __init__(self, index: int) -> None:
         self._number: Final = index - 1
@@ -140,7 +140,7 @@ class _Trial:
         self.point: SweepPoint | None = None
 
     async def run(self, operation: Callable[[T], Awaitable[object]], value: T) -> None:
-        controller = current()
+        controller = current_controller()
         assert controller is not None
         task = controller.live[trio.lowlevel.current_task()]
 
@@ -149,7 +149,7 @@ class _Trial:
                 self._waits += 1
                 if self._waits == self._number:
                     self._cancel(_where(gated))
-                    # Not so behind a shield, where a Cancelled has another reason.
+                    # Behind a shield the operation does not see it, and may return.
                     self._visible = trio.current_effective_deadline() == -inf
 
         if self._number == 0:
@@ -171,7 +171,7 @@ class _Trial:
             )
 
     def _told(self, task: GatedTask) -> bool:
-        """Whether the step after the cancellation, which is the last one, began with it."""
+        """Say whether the step after the cancellation, which was the last, began with it."""
         return self._visible and self._waits == self._number and task.delivered
 
     def _cancel(self, where: str) -> None:
@@ -180,23 +180,23 @@ class _Trial:
 
 
 def _where(gated: GatedTask) -> str:
-    ours = [
+    places = [
         place(frame.f_code.co_filename, line)
         for frame, line in gated.task.iter_await_frames()
-        if is_ours(frame.f_code.co_filename)
+        if is_under_test(frame.f_code.co_filename)
     ]
-    return ours[-1] if ours else "?"
+    return places[-1] if places else "?"
 
 
 @final
-class _Each:
-    """For each checkpoint so many schedules, until there is no such checkpoint.
+class _EachCheckpoint:
+    """Run schedules for each checkpoint, until the operation has no more checkpoints.
 
     Args:
         trials: what has run so far.
         schedules: how many for each checkpoint.
-        strategy: chooses them, but for the first.
-        seed: what it draws from.
+        strategy: chooses them, except the first.
+        seed: the seed of the strategy.
     """
 
     name: Final = "sweep"
@@ -211,7 +211,7 @@ class _Each:
         self._chosen = False
 
     def begin(self) -> bool:
-        """The next schedule for this checkpoint, or the first for the next one."""
+        """Begin the next schedule for this checkpoint, or the first for the next one."""
         if self._of_this >= self._schedules:
             if not self._reached:
                 return False
@@ -223,18 +223,18 @@ class _Each:
         return self._of_this == 1 or self._inner.begin()
 
     def pick(self, keys: Sequence[str], last: str | None) -> int:
-        """First come, first served; then as the strategy says."""
+        """Choose what has waited longest in the first schedule; then ask the strategy."""
         return 0 if self._of_this == 1 else self._inner.pick(keys, last)
 
     def choose(self, count: int) -> int:
-        """The first decision is where to cancel."""
+        """Choose where to cancel, in the first decision; then ask the strategy."""
         if not self._chosen:
             self._chosen = True
             return self._index
         return 0 if self._of_this == 1 else self._inner.choose(count)
 
     def end(self, picks: Sequence[tuple[int, int]], failed: bool) -> None:
-        """Learns whether there was such a checkpoint."""
+        """Learn whether there was such a checkpoint."""
         self._reached = self._reached or self._trials[-1].point is not None
         if self._of_this > 1:
             self._inner.end(picks, failed)
