@@ -248,8 +248,9 @@ class ClusterModel(EngineModel):
         if not model.expected or model.expected[0] != command:
             raise _missing(model.expected[0] if model.expected else None, command)
         member = model.member(command.resource)
-        if command.what is Ask.ONLINE and command.epoch > member.heard.epoch:
+        if command.what is Ask.ONLINE and command.epoch > member.seen_to_begin:
             model._check_start(member)
+            model = model._replace(member.with_(seen_to_begin=command.epoch))
         undelivered = (*model.undelivered, command)
         return attrs.evolve(model, expected=model.expected[1:], undelivered=undelivered)
 

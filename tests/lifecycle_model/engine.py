@@ -176,6 +176,8 @@ class EngineModel:
             return model._touch(name)
         if isinstance(report, AttemptEnded):
             return model._touch(name)
+        if isinstance(report, FailureReport):
+            model = model._tell(name, member.heard.failed_change)
         model = model._expect(report)
         if isinstance(report, AttemptStuck):
             model = model._replace(model.member(name).with_(gave_up=True))
@@ -237,7 +239,8 @@ class EngineModel:
     def _is_held(member: MemberModel) -> bool:
         """Whether nothing may be begun yet: it is held, or has still to be heard of."""
         heard = member.heard
-        unclear = heard.state.is_pending or heard.cause_missing or not member.is_current
+        missing = heard.failed_change is not None
+        unclear = heard.state.is_pending or missing or not member.is_current
         return member.held_until is not None or heard.stuck or unclear
 
     def _is_satisfied(self, member: MemberModel) -> bool:
@@ -292,7 +295,7 @@ class EngineModel:
         """
         member, model = self.member(name), self
         (new, detail), heard = member.to_tell, member.heard.state
-        if new is member.state:
+        if new is member.state or member.heard.failed_change is not None:
             return self
         of_the_latest = (member.epoch, self.now, detail)
         of_the_report = (member.epoch, self.now, "")

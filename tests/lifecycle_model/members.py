@@ -44,8 +44,8 @@ class Heard:
     settled: bool = True
     """Whether nothing is under way in the monitor."""
     stuck: bool = False
-    cause_missing: bool = False
-    """Whether it has failed, and why is still to come."""
+    failed_change: StateChange | None = None
+    """That it has failed, until it was heard why: both are told together."""
     online_since: float | None = None
 
     def with_report(self, report: Any) -> Self:
@@ -63,7 +63,7 @@ class Heard:
             )
         heard = self
         if isinstance(report, FailureReport):
-            heard = attrs.evolve(self, cause_missing=False)
+            heard = attrs.evolve(self, failed_change=None)
         elif isinstance(report, AttemptEnded):
             heard = attrs.evolve(self, ended=True, stuck=False)
         elif isinstance(report, AttemptStuck):
@@ -89,7 +89,7 @@ class Heard:
             ended=ended,
             settled=not change.new.is_pending,
             stuck=self.stuck and not ended,
-            cause_missing=change.new is ResourceState.FAILED,
+            failed_change=change if change.new is ResourceState.FAILED else None,
             online_since=since,
         )
 
@@ -120,6 +120,8 @@ class MemberModel:
     """Whether that was to terminate."""
     epoch: int = 0
     """The latest attempt that was begun."""
+    seen_to_begin: int = 0
+    """The latest attempt whose command to begin was seen; later ones with its number confirm it."""
     told_to_fail: int = 0
     """The latest attempt that was told to fail."""
     given: tuple[tuple[str, int], ...] = ()
@@ -211,7 +213,8 @@ class MemberModel:
         if self.held_until is not None:
             return not self.for_good
         going = self.heard.state is ResourceState.OFFLINE_PENDING
-        return going or self.heard.cause_missing or not self.is_current
+        missing = self.heard.failed_change is not None
+        return going or missing or not self.is_current
 
     @property
     def to_tell(self) -> tuple[ResourceState, str]:

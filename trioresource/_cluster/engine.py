@@ -187,6 +187,8 @@ class Engine:
     def _note_end(self, record: ResourceRecord) -> None:
         if not record.is_in_the_way:
             self._no_longer_at_work(record)
+            # Before the next attempt begins, or terminate() would not hear of this end.
+            record.wake_all()
 
     async def catch_up(self) -> None:
         """Wait until every report that was sent before this call has been dealt with.
