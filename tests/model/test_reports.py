@@ -5,13 +5,29 @@ from typing import get_args
 import attrs
 import pytest
 
-from trioresource._model.reports import FailureReason, FailureReport, ProbeInconclusive, Report
+from trioresource._model.reports import (
+    FailureReason,
+    FailureReport,
+    MonitorClosing,
+    ProbeInconclusive,
+    Report,
+    StateChange,
+)
+from trioresource._model.states import ResourceState
 
 
 @pytest.mark.parametrize("kind", get_args(Report))
 def test_every_report_says_which_resource_which_attempt_and_when(kind: type) -> None:
     fields = attrs.fields_dict(kind)
-    assert {"resource", "epoch", "time"} <= fields.keys()
+    # That a monitor closes concerns all of its resources.
+    whose = set() if kind is MonitorClosing else {"resource", "epoch", "instance", "generation"}
+    assert {*whose, "time"} <= fields.keys()
+
+
+def test_who_reported_and_when_is_no_part_of_what_is_reported() -> None:
+    change = StateChange("db", 1, ResourceState.OFFLINE, ResourceState.ONLINE_PENDING, 0.0)
+    assert change == attrs.evolve(change, instance=7, generation=9, value="secret")
+    assert "secret" not in repr(attrs.evolve(change, value="secret"))
 
 
 @pytest.mark.parametrize("kind", get_args(Report))

@@ -106,6 +106,6 @@ class OpenMonitor(Protocol):
     """Opens a monitor."""
 
     def __call__(
-        self, reports: trio.MemorySendChannel[Report]
+        self, reports: trio.MemorySendChannel[Report], /
     ) -> AbstractAsyncContextManager[Monitor]:
         """Open a monitor whose reports go into a channel, which it closes when it has ended."""

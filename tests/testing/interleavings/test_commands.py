@@ -163,17 +163,17 @@ def test_restart_delay_beside_offline() -> None:
     assert strategy.exhausted
 
 
+@pytest.mark.parametrize("commands", [("online",), ("terminate", "online")])
 @pytest.mark.parametrize("action", [RestartAction.NONE, RestartAction.RESTART])
-@pytest.mark.parametrize("bound", [0, None])
 def test_the_last_command_counts_whoever_has_heard_of_the_failure(
-    action: RestartAction, bound: int | None
+    action: RestartAction, commands: tuple[str, ...]
 ) -> None:
     """Rule 6: an online that comes last brings it up, though it had failed before.
 
-    The space with both commands is too large to be seen whole: there, many of its schedules.
+    With one command, every schedule without a preemption; the space with both is too large for
+    that, so there, many of its schedules.
     """
-    commands = ["online"] if bound is None else ["terminate", "online"]
-    strategy = Race(bound)
+    strategy = Race(0)
     restart = RestartPolicy(action=action, delay=60)
 
     async def scenario() -> None:
@@ -198,5 +198,8 @@ def test_the_last_command_counts_whoever_has_heard_of_the_failure(
             await trio.sleep(30)
             assert resource.state is state, given
 
-    explore(scenario, strategy=strategy, schedules=20_000 if bound is None else 2_000)
-    assert strategy.exhausted is (bound is None)
+    if len(commands) == 1:
+        explore(scenario, strategy=strategy, schedules=20_000)
+        assert strategy.exhausted
+    else:
+        explore(scenario, schedules=1_000)
