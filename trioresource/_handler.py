@@ -1,6 +1,7 @@
-"""What authors write: a handler says what a resource is, and has no policy.
+"""Define handlers, which say what a resource is and how to bring it up and down.
 
-A handler may be written with Trio or with anyio.
+A handler has no policy: when to start and what to do after a failure is decided by the cluster.
+It may be written with Trio or with anyio.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ _LOGGER = logging.getLogger("trioresource.handler")
 
 
 class OnlineScope(ABC):
-    """One attempt at being online, as its handler sees it.
+    """Give a handler what it needs during one attempt at being online.
 
-    Given to ``online`` and ``offline``. What is entered or started here lives until
-    the attempt ends, and is left in reverse order, in the task that entered it.
+    The monitor passes it to ``online`` and ``offline``. Contexts that are entered here and tasks
+    that are started here live until the attempt ends. Then they are left in reverse order, in the
+    task that entered them.
     """
 
     __slots__ = ()
@@ -41,63 +43,67 @@ class OnlineScope(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name of the resource."""
+        """Return the name of the resource."""
 
     @property
     @abstractmethod
     def epoch(self) -> int:
-        """The number of this attempt: 1 for the first, rising by one."""
+        """Return the number of this attempt: 1 for the first one, rising by one."""
 
     @property
     @abstractmethod
     def terminated(self) -> bool:
-        """Whether the attempt has been terminated or has failed.
+        """Tell whether the attempt has been terminated or has failed.
 
-        May be read from any thread: code that works in a thread, where cancellation
-        does not reach, asks this between its steps and returns when it is True
-        (Windows: ``ClusWorkerCheckTerminate``).
+        Read it in code that runs in a thread, where cancellation does not arrive: between two
+        steps, and return when it is True (Windows: ``ClusWorkerCheckTerminate``). It may be
+        read from any thread.
         """
 
     @abstractmethod
     async def enter(self, manager: AbstractAsyncContextManager[T] | AbstractContextManager[T]) -> T:
         """Enter a context that is left when the attempt ends.
 
-        Call it from ``online`` (or ``offline``) itself, not from a task started here:
-        a context must be left in the task that entered it.
+        Call it in ``online`` or ``offline`` itself. A context must be left in the task that
+        entered it, so a background task uses a plain ``async with`` instead.
 
         Args:
             manager: an asynchronous or a plain context manager.
 
         Returns:
-            What the context manager gives.
+            What entering the context manager returns.
 
         Raises:
-            RuntimeError: called from another task than the attempt's own.
+            RuntimeError: called in a task other than the attempt's own, or the attempt is over.
         """
 
     @abstractmethod
     def start_soon(
         self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
     ) -> None:
-        """Run a background task for as long as the attempt lasts.
+        """Start a background task that is cancelled when the attempt ends.
 
-        If it raises, or returns before the attempt ends, the resource has failed. It begins
-        also when the attempt is over by then, so that it can close what it was given.
+        If the task raises, or returns before the attempt ends, the resource has failed. The
+        function is called even if the attempt ends before the task's first step, so that it can
+        close what it was given.
 
         Args:
             fn: an async function.
             args: its positional arguments.
             name: the name of the task in task trees; by default the function's.
+
+        Raises:
+            RuntimeError: the attempt is over.
         """
 
     @abstractmethod
     async def start(
         self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
     ) -> Any:
-        """Run a background task and wait until it calls ``task_status.started(value)``.
+        """Start a background task and wait until it calls ``task_status.started(value)``.
 
-        Afterwards it is watched like a task of ``start_soon``. If the wait is
-        cancelled, so is the task.
+        From then on, its end is a failure, as for a task of ``start_soon``. Cancelling the wait
+        cancels the task.
 
         Args:
             fn: an async function that takes a ``task_status`` keyword, as
@@ -106,53 +112,60 @@ class OnlineScope(ABC):
             name: the name of the task in task trees; by default the function's.
 
         Returns:
-            The value given to ``started``.
+            The value that the task passes to ``started``.
+
+        Raises:
+            RuntimeError: the attempt is over.
+            Exception: what the task raised before it called ``started``.
         """
 
     @abstractmethod
     def report_progress(self, message: str = "", *, fraction: float | None = None) -> bool:
-        """Say that a pending entry point is getting on; this restarts the pending clock.
+        """Report progress of ``online`` or ``offline``, and restart the pending clock.
+
+        While neither of the two runs, it changes nothing.
 
         Args:
-            message: what was reached, in words for people.
-            fraction: how much is done, 0 to 1.
+            message: what was achieved, in words for people.
+            fraction: how much is done, from 0 to 1.
 
         Returns:
-            True to go on; False if the attempt is over, so that the report was
-            dropped and whatever is being done should stop.
+            True to go on. False if the attempt is over: the report was dropped, and the caller
+            should stop.
         """
 
     @abstractmethod
     def report_failure(self, detail: str) -> bool:
-        """Say that the resource may have failed; ``is_alive`` is asked before it counts.
+        """Report that the resource may have failed; ``is_alive`` is asked before it counts.
 
-        May be called from any thread and never blocks. An attempt fails once, however
-        often it is reported; a report that ``is_alive`` denies may be followed by others.
+        Never blocks, and may be called from any thread. An attempt fails at most once, however
+        often a failure is reported. If ``is_alive`` denies the failure, a later report is
+        verified anew. A type with ``trust_signals=True`` fails at once.
 
         Args:
             detail: what was seen, in words for people.
 
         Returns:
-            False if the attempt is over, or is going offline, and the report was
-            dropped. From another thread True if the report is on its way.
+            False if the attempt is over or goes offline: the report was dropped. From another
+            thread, True means that the report is on its way.
         """
 
     @abstractmethod
     def failure_channel(self) -> trio.MemorySendChannel[str]:
-        """Announce a failure source of the handler's own, and get a channel for it.
+        """Open a channel on which a detector sends the failures that it notices.
 
-        What is sent counts as a call of ``report_failure``: ``send_nowait("lost the
-        primary")``. The channel has no bound, so sending never waits. Hand it to any task of
-        this Trio run; other threads call ``report_failure``. A detector that serves many
-        resources holds one channel of each. Closing it means nothing.
+        Each message counts as a call of ``report_failure``: ``send_nowait("lost the primary")``.
+        The channel has no bound, so sending never waits. Pass it to any task of this Trio run; a
+        detector in another thread calls ``report_failure``. A detector that watches many
+        resources holds a channel of each. Closing the channel changes nothing.
 
-        From then on, for this attempt, ``looks_alive`` is not polled: the source is
-        faster. ``is_alive`` polling goes on (Windows: the event handle that Online
-        hands back).
+        From the first call on, ``looks_alive`` is not polled in this attempt, because the
+        detector is faster. ``is_alive`` is polled as before (Windows: the event handle that
+        Online returns).
 
         Returns:
             The sending end of a memory channel, another one for each call. The attempt closes
-            it when it ends; sending raises ``trio.ClosedResourceError`` from then on.
+            it when it ends. From then on, sending raises ``trio.ClosedResourceError``.
 
         Raises:
             RuntimeError: the attempt is over.
@@ -160,25 +173,27 @@ class OnlineScope(ABC):
 
 
 class ResourceHandler(Generic[PropertiesT]):
-    """What a resource is: how to bring it up, look at it and take it down.
+    """Say what a resource is: how to bring it up, check it and take it down.
 
-    A class of its own for each type, an instance for each resource. All methods have
-    defaults; ``online`` is the one that every handler writes. Any of them may raise:
-    the resource then fails, and nothing else does.
+    Write a class for each type of resource; the monitor makes an instance for each resource. All
+    methods have defaults, and nearly every handler defines ``online``. If a method raises, its
+    resource fails, and nothing else does.
 
-    Entry points run one at a time, ``terminate`` excepted. ``open`` and ``close``
-    bracket everything else. They run under the monitor's context, never the caller's.
+    The methods ``open``, ``online``, ``offline``, ``is_alive``, ``control`` and ``close`` of one
+    instance run one at a time. ``open`` comes first and ``close`` last. All of them run under the
+    context variables of the monitor, never of the caller.
     """
 
     properties_type: ClassVar[type[Properties]] = NoProperties
-    """Taken from the type argument of ``ResourceHandler[...]``."""
+    """The class of the properties: the type argument of ``ResourceHandler[...]``."""
     type_info: ClassVar[ResourceType]
-    """What ``resource_type()`` said; defaults otherwise."""
+    """What holds for all resources of the type; set by ``resource_type()``."""
 
     properties: PropertiesT
-    """The properties in use, frozen from each online to the next."""
+    """The properties in use. They do not change between one online and the next, except for
+    dynamic ones."""
     name: str = ""
-    """The resource's name. Set, like ``properties``, before ``open`` is called."""
+    """The name of the resource. The monitor sets it, like ``properties``, before ``open``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -199,78 +214,81 @@ class ResourceHandler(Generic[PropertiesT]):
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
-        """A logger that puts the type and the name of the resource before each line."""
+        """Return a logger that puts the type and the name of the resource before each line."""
         return _Prefixed(_LOGGER, {"prefix": f"{self.type_info.name} {self.name}: "})
 
     async def open(self) -> None:
         """Prepare the instance; called once, before everything else.
 
-        Bound: the deadlock deadline. If it raises, the resource is not hosted.
+        Bounded by the deadlock deadline. If it raises, the resource is not added.
         """
 
     async def online(self, scope: OnlineScope) -> Any:
         """Bring the resource to an operational state.
 
-        May take as long as it likes while it reports progress at least once in each
-        pending deadline. After the soft deadline (300 ms) callers are told that it is
-        pending; nothing is cancelled. Cancellation means that the attempt is over:
-        let it through, and leave what is not in the scope.
+        It may take any time, as long as it calls ``scope.report_progress`` at least once within
+        each pending deadline. After the soft deadline (300 ms) the caller of
+        ``resource.online()`` is told that it is pending; nothing is cancelled.
+
+        Let ``trio.Cancelled`` through: it means that the attempt is over. What was entered or
+        started in the scope is left by the monitor; clean up everything else.
 
         Args:
-            scope: the attempt; whatever is entered or started in it is left by itself.
+            scope: the attempt.
 
         Returns:
             What the resource provides to others, as ``resource.value``.
         """
 
     async def offline(self, scope: OnlineScope) -> None:
-        """Take the resource down in good order; afterwards the scope is left.
+        """Take the resource down in good order, before the monitor leaves the scope.
 
-        Bounded like ``online``, by progress.
+        Bounded like ``online``: by the time between two progress reports.
 
         Args:
-            scope: the same that ``online`` was given.
+            scope: the attempt, the same object as in ``online``.
         """
 
     async def terminate(self) -> None:
-        """Undo what cancellation can not, as soon as possible.
+        """Undo what cancellation cannot undo.
 
-        Called after an attempt was terminated or failed, once its tasks and contexts
-        have gone. Shielded from cancellation and bounded by the terminate deadline.
-        Must also do no harm where nothing is left to undo.
+        Called after an attempt was terminated or failed, when its tasks and contexts have ended.
+        Shielded from cancellation, and bounded by the terminate deadline. It must do no harm
+        when there is nothing to undo.
         """
 
     async def close(self) -> None:
-        """Let go of the instance; called once, last, when the resource is offline.
+        """Release what ``open`` has prepared; called once, last, when no attempt is left.
 
-        Bound: the deadlock deadline.
+        Bounded by the deadlock deadline.
         """
 
     def looks_alive(self) -> bool:
-        """Whether the resource seems well: cheap, on the event loop, never blocking.
+        """Tell whether the resource seems to work. Cheap; must not block the event loop.
 
-        Polled every 5 s by default. A False, or an exception, leads to ``is_alive`` at
-        once and is no failure in itself. Handlers that do not define it are not polled.
+        Polled every 5 s by default, if the handler defines it. False, or an exception, leads to
+        a call of ``is_alive`` at once. It is not a failure by itself.
         """
         return True
 
     async def is_alive(self) -> bool:
-        """Whether the resource works: thorough, bounded by the deadlock deadline.
+        """Tell whether the resource works. Thorough; bounded by the deadlock deadline.
 
-        Polled every 60 s by default, and asked when there is a suspicion. False means
-        failed. An exception means that the check could not be made, which is reported
-        and is no failure in itself. Cancelled when the attempt ends.
+        Polled every 60 s by default, and called when ``looks_alive`` says no or a failure was
+        reported. False means that the resource has failed. An exception means that the check
+        could not be made: it is reported, and is not a failure by itself. The call is cancelled
+        when the attempt ends.
         """
         return self.looks_alive()
 
     async def control(self, code: str, argument: Any = None) -> Any:
-        """Carry out a command of the type's own; may come in any state.
+        """Carry out a command that the type defines; may be called in any state.
 
-        Bound: the deadlock deadline. Waits for its turn among the entry points.
+        Bounded by the deadlock deadline, and waits for its turn among the entry points.
 
         Args:
             code: the command.
-            argument: whatever goes with it.
+            argument: the argument of the command; what it is, the type defines.
 
         Returns:
             The answer for the caller.
@@ -281,7 +299,9 @@ class ResourceHandler(Generic[PropertiesT]):
         raise UnknownControlCode(f"{self.name}: {self.type_info.name} has no control code {code!r}")
 
     def properties_changed(self, previous: PropertiesT) -> None:
-        """``self.properties`` was replaced while online; all that changed is dynamic.
+        """Apply properties that were changed while online; all that changed are dynamic.
+
+        ``self.properties`` has the new values already. Must not block.
 
         Args:
             previous: the properties that were in use before.
@@ -296,15 +316,16 @@ class _Prefixed(logging.LoggerAdapter[logging.Logger]):
 
 @attrs.frozen(kw_only=True)
 class ResourceType:
-    """What holds for every resource of a type, unless the resource says otherwise."""
+    """Hold what is true for every resource of a type, unless the resource says otherwise."""
 
     name: str
     deadlines: Deadlines = Deadlines()
     poll: PollIntervals = PollIntervals()
     trust_signals: bool = False
-    """Whether a reported failure counts at once, without asking ``is_alive``."""
+    """Whether a reported failure counts at once, without a call of ``is_alive``."""
     property_defaults: Mapping[str, Any] = attrs.field(factory=dict)
-    """Defaults of the type: below what is set for a resource, above the schema's."""
+    """Defaults of the type. A value that is set for a resource wins over them; they win over the
+    defaults of the properties' class."""
 
 
 def resource_type(
@@ -321,7 +342,7 @@ def resource_type(
         name: the name of the type, as cluster files and events show it.
         deadlines: the deadlines of resources that set none.
         poll: the poll intervals of resources that set none.
-        trust_signals: whether ``report_failure`` counts without asking ``is_alive``.
+        trust_signals: whether a reported failure counts without a call of ``is_alive``.
         property_defaults: values for properties that a resource does not set.
 
     Returns:
@@ -343,48 +364,48 @@ def resource_type(
 
 
 HandlerFactory = Callable[[], ResourceHandler[Any]]
-"""A handler class, or anything that makes a handler when called."""
+"""A handler class, or any function without arguments that returns a new handler."""
 
 
 @resource_type("service")
 class ServiceHandler(ResourceHandler[NoProperties]):
-    """A function as a resource; see ``service()``."""
+    """Run a function as a resource; see ``service()``."""
 
     def __init__(self, fn: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
         self._fn = fn
         self._args = args
 
     async def online(self, scope: OnlineScope) -> Any:
-        """Run the function; online is when it says ``started``."""
+        """Start the function; the resource is online when it calls ``started``."""
         return await scope.start(self._fn, *self._args)
 
 
 @final
 @attrs.frozen
 class Service:
-    """A function that makes a resource as it stands; made by ``service()``."""
+    """Make handlers that run one function; made by ``service()``."""
 
     fn: Callable[..., Awaitable[object]]
     args: tuple[Any, ...]
 
     def __call__(self) -> ResourceHandler[Any]:
-        """A new handler that runs the function."""
+        """Make a new handler that runs the function."""
         return ServiceHandler(self.fn, self.args)
 
 
 def service(fn: Callable[..., Awaitable[object]], *args: Any) -> Service:
-    """Make a resource of any function that ``nursery.start`` accepts.
+    """Make a handler of any function that ``nursery.start`` accepts.
 
-    It is online when the function calls ``task_status.started(value)``, and ``value``
-    is what it provides. Its crash, or its return, is a failure. Going offline cancels
-    it.
+    The resource is online when the function calls ``task_status.started(value)``, and ``value`` is
+    what the resource provides. It has failed when the function raises or returns. Going offline
+    cancels the function.
 
     Args:
         fn: an async function that takes ``task_status``.
         args: its positional arguments.
 
     Returns:
-        Something to give to ``cluster.add`` or ``monitor.host`` as the handler.
+        A handler factory, for ``cluster.add`` or ``monitor.host``.
     """
     return Service(fn, args)
 

@@ -171,12 +171,14 @@ def simulated_cluster() -> Callable[..., AbstractAsyncContextManager[SimulatedCl
     """Open a cluster that records its events, and whose handlers can be made to go wrong.
 
     In a test that explores, time is virtual. In a test that pytest-trio runs, use its
-    ``autojump_clock`` for virtual time::
+    ``autojump_clock`` for virtual time:
 
-        async def test_recovery(simulated_cluster, autojump_clock):
-            async with simulated_cluster() as simulated:
-                resource = await simulated.add("db", Database)
-                simulated.faults.fail("db", "is_alive")
+    ```python
+    async def test_recovery(simulated_cluster, autojump_clock):
+        async with simulated_cluster() as simulated:
+            resource = await simulated.add("db", Database)
+            simulated.faults.fail("db", "is_alive")
+    ```
     """
     from .testing import simulated_cluster
 

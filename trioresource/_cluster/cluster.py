@@ -366,11 +366,12 @@ def open_cluster(
     Returns:
         An asynchronous context manager that gives the cluster.
 
-    Example::
-
+    Example:
+        ```python
         async with open_cluster() as cluster:
             database = await cluster.add("db", Database, properties={...})
             await database.online()
+        ```
     """
     generator = random or random_module.Random()
     log = EventLog(history)

@@ -234,13 +234,14 @@ def open_monitor(*, watchdog: float | None = None) -> AbstractAsyncContextManage
     Returns:
         An asynchronous context manager that gives the monitor.
 
-    Example::
-
+    Example:
+        ```python
         async with open_monitor() as monitor:
             database = await monitor.host("db", Database, properties={...})
             await database.online()
             async for report in monitor.reports:
                 ...
+        ```
     """
     return ungrouped(_open_grouped(watchdog))
 

@@ -1,11 +1,13 @@
 """The cluster file: read it, check it, add its resources to a cluster.
 
-For programs that keep their resources in a file::
+For programs that keep their resources in a file:
 
-    config = load_cluster_file("cluster.toml")
-    async with open_cluster(shutdown_deadline=config.shutdown_deadline) as cluster:
-        await add_resources(cluster, config)
-        await trio.sleep_forever()
+```python
+config = load_cluster_file("cluster.toml")
+async with open_cluster(shutdown_deadline=config.shutdown_deadline) as cluster:
+    await add_resources(cluster, config)
+    await trio.sleep_forever()
+```
 """
 
 from .._util import public_names as _public_names

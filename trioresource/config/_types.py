@@ -1,9 +1,11 @@
 """Find resource types by name: registered by a distribution, or ``package.module:Class``.
 
-A distribution registers its types in its pyproject.toml, as this project does::
+A distribution registers its types in its pyproject.toml, as this project does:
 
-    [project.entry-points."trioresource.types"]
-    database = "shop.resources:Database"
+```toml
+[project.entry-points."trioresource.types"]
+database = "shop.resources:Database"
+```
 """
 
 from __future__ import annotations

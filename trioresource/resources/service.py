@@ -1,10 +1,12 @@
 """The resource type ``service``: an async function that a cluster file names.
 
-It does what ``trioresource.service()`` does in a program::
+It does what ``trioresource.service()`` does in a program:
 
-    [resources.web]
-    type = "service"
-    properties = { function = "shop.web:serve", args = [8080] }
+```toml
+[resources.web]
+type = "service"
+properties = { function = "shop.web:serve", args = [8080] }
+```
 """
 
 from __future__ import annotations

@@ -49,13 +49,15 @@ def no_leaks() -> NoLeaks:
 
     Note:
         ``open_monitor()`` leaves ``monitor.reports`` open, so that the last reports can be
-        received. Close it inside of this block::
+        received. Close it inside of this block:
 
-            async with no_leaks():
-                async with open_monitor() as monitor:
-                    ...
-                with monitor.reports:
-                    last = [report async for report in monitor.reports]
+        ```python
+        async with no_leaks():
+            async with open_monitor() as monitor:
+                ...
+            with monitor.reports:
+                last = [report async for report in monitor.reports]
+        ```
     """
     return construct(NoLeaks)
 

@@ -46,14 +46,15 @@ async def simulated_cluster(
     Returns:
         An asynchronous context manager that gives the cluster.
 
-    Example::
-
+    Example:
+        ```python
         async with simulated_cluster() as simulated:
             database = await simulated.add("db", Database)
             simulated.faults.fail("db", "online", times=1)
             with suppress(OnlineFailed):
                 await database.online()
             await simulated.events.until_state("db", ResourceState.ONLINE)
+        ```
     """
     opening = open_cluster(random=random.Random(seed), shutdown_deadline=shutdown_deadline)
     # The subscription outlives the cluster's block, so that it sees the end.

@@ -22,12 +22,14 @@ class HandlerConformance:
     """A test class that checks whether a handler keeps the contract of the lifecycle.
 
     Subclass it with a name that pytest collects, and set what to check. Pytest then shows
-    each check as a test of its own::
+    each check as a test of its own:
 
-        class TestDatabase(HandlerConformance):
-            handler = Database
-            properties = {"dsn": "fake:"}
-            skip = {"C22": "its jitter is drawn without a seed, on purpose"}
+    ```python
+    class TestDatabase(HandlerConformance):
+        handler = Database
+        properties = {"dsn": "fake:"}
+        skip = {"C22": "its jitter is drawn without a seed, on purpose"}
+    ```
 
     The methods are not async, so that any configuration of pytest-trio runs them.
     """
