@@ -27,7 +27,7 @@ from tests.lifecycle_model.observations import (
     Taken,
 )
 from trioresource._model.reports import MonitorClosing
-from trioresource.testing._scheduling.task_gate import GatedTask
+from trioresource.testing._scheduling.gated_task import GatedTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
