@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CALLER", "Actor", "ActorProperties", "Script", "TrustedActor"]
 
-CALLER: Final[ContextVar[str]] = ContextVar("lifecycle_caller", default="nobody")
+CALLER: Final[ContextVar[str]] = ContextVar("lifecycle_caller", default="")
 """Whose context it is."""
 
 _FINE: Final = Behave(None)
@@ -72,7 +72,7 @@ class Actor(ResourceHandler[ActorProperties]):
         script = self._script
         script.scopes.append(scope)
         self._enter(Entry.ONLINE, scope.epoch)
-        async with _watched(self, Entry.ONLINE):
+        async with _watched(self._script, Entry.ONLINE):
             await scope.enter(self._context(f"context 1 of {scope.epoch}"))
             script.ending, script.cue = None, trio.Event()
             scope.start_soon(self._background, scope.epoch, name="background")
@@ -85,13 +85,13 @@ class Actor(ResourceHandler[ActorProperties]):
     async def offline(self, scope: OnlineScope) -> None:
         """Take the time it is told to take."""
         self._enter(Entry.OFFLINE, scope.epoch)
-        async with _watched(self, Entry.OFFLINE):
+        async with _watched(self._script, Entry.OFFLINE):
             await self._act(Entry.OFFLINE, scope)
 
     async def terminate(self) -> None:
         """Take the time it is told to take."""
         self._enter(Entry.TERMINATE, 0)
-        async with _watched(self, Entry.TERMINATE):
+        async with _watched(self._script, Entry.TERMINATE):
             await self._act(Entry.TERMINATE, None)
 
     def looks_alive(self) -> bool:
@@ -103,14 +103,14 @@ class Actor(ResourceHandler[ActorProperties]):
         """Answer as it is told."""
         self._enter(Entry.IS_ALIVE, 0)
         alive = self._manner(Entry.IS_ALIVE).manner is not Manner.DENY
-        async with _watched(self, Entry.IS_ALIVE, alive=alive):
+        async with _watched(self._script, Entry.IS_ALIVE, alive=alive):
             await self._act(Entry.IS_ALIVE, None)
         return alive
 
     async def control(self, code: str, argument: object = None) -> str:
         """Take the time it is told to take."""
         self._enter(Entry.CONTROL, 0)
-        async with _watched(self, Entry.CONTROL):
+        async with _watched(self._script, Entry.CONTROL):
             await self._act(Entry.CONTROL, None)
         return code
 
@@ -179,7 +179,9 @@ class TrustedActor(Actor):
 
 
 @asynccontextmanager
-async def _watched(actor: Actor, entry: Entry, *, alive: bool = True) -> AsyncGenerator[None, None]:
+async def _watched(
+    script: Script, entry: Entry, *, alive: bool = True
+) -> AsyncGenerator[None, None]:
     """Tell how the body ended."""
     how = How.CANCELLED
     try:
@@ -189,4 +191,4 @@ async def _watched(actor: Actor, entry: Entry, *, alive: bool = True) -> AsyncGe
         how = How.RAISED
         raise
     finally:
-        actor._script.tell(Left(actor.name, entry, how, trio.current_time(), alive))
+        script.tell(Left(script.name, entry, how, trio.current_time(), alive))

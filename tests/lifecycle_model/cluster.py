@@ -317,7 +317,8 @@ class ClusterModel(EngineModel):
             return self
         held = found[0].held_until
         if held is None:
-            # Lifted before.
+            if self.punctual and self.now != found[0].lifted_at:
+                raise Deviation(6, f"{seen.resource} was still held, though that was lifted")
             return self
         if self.now < held - _EPSILON:
             raise Deviation(7, f"{seen.resource} was released, and was to be held until {held}")

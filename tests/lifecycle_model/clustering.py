@@ -29,9 +29,11 @@ from trioresource.testing import choose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from trioresource._cluster import Cluster
-    from trioresource._cluster.hosting import OpenMonitor
+    from trioresource._cluster.hosting import Monitor, OpenMonitor
+    from trioresource._model.reports import Report
 
 __all__ = [
     "CLUSTER_DEADLINES",
@@ -124,7 +126,7 @@ async def run_on_cluster(
         tap = Tap(driver.see)
         trio.lowlevel.add_instrument(tap)
         stack.callback(trio.lowlevel.remove_instrument, tap)
-        open_monitor: OpenMonitor = tap.at_monitor(open_monitor_below)
+        open_monitor: OpenMonitor = tap.at_monitor(_open_local_monitor)
         if hosting == "delayed":
             open_monitor = delayed(open_monitor, _travel)
         manager = open_cluster_over(
@@ -149,6 +151,12 @@ async def run_on_cluster(
         driver.check(driver.model.at_rest)
     driver.end()
     return tuple(driver.seen)
+
+
+def _open_local_monitor(
+    reports: trio.MemorySendChannel[Report],
+) -> AbstractAsyncContextManager[Monitor]:
+    return open_monitor_below(reports)
 
 
 async def _travel() -> None:

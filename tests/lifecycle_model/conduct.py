@@ -1,4 +1,4 @@
-"""What holds for one handler, whoever drives it: rules 2, 3, 8, 9 and 11.
+"""What holds for one handler, whatever drives it: rules 2, 3, 8, 9 and 11.
 
 Knows only what its handler sees. ``ResourceModel`` adds what was asked for and what was
 told, ``ClusterModel`` adds policy.
@@ -144,9 +144,9 @@ class Conduct:
             late: whether the terminate deadline has passed: then the rest is left, though
                 a task goes on.
         """
-        kept = tuple(one for one in self.holds if one != seen.what)
+        kept = tuple(held for held in self.holds if held != seen.what)
         if isinstance(seen, Released):
-            contexts = [one for one in self.holds if one.startswith("context")]
+            contexts = [held for held in self.holds if held.startswith("context")]
             if contexts[-1:] != [seen.what]:
                 raise Deviation(2, f"{self.name}: {seen.what} was left before {contexts[-1:]}")
             if len(contexts) == 1 and kept and not late:

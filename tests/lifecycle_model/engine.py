@@ -81,7 +81,7 @@ class EngineModel:
             model = self
             for other in wanted:
                 member = model.member(other)
-                model = model._replace(member.asked(DesiredState.ONLINE))
+                model = model._replace(member.asked(DesiredState.ONLINE, self.now))
                 if member.is_active and member.heard.state is not ResourceState.FAILED:
                     # It may be over by now: only the answer tells (G3).
                     model = model._command(other, Ask.ONLINE, member.epoch)
@@ -90,7 +90,7 @@ class EngineModel:
         member = self.member(name)
         if member.removed:
             return self
-        model = self._replace(member.asked(DesiredState.OFFLINE))._touch(name)
+        model = self._replace(member.asked(DesiredState.OFFLINE, self.now))._touch(name)
         if what is not Ask.OFFLINE:
             model = model._command(name, Ask.TERMINATE)
         elif member.heard.state is ResourceState.FAILED:
@@ -118,7 +118,7 @@ class EngineModel:
         is_up = member.is_up or member.state.is_active
         if member.removed or is_up or self._dependents(name):
             return self, _REFUSED
-        member = member.asked(DesiredState.OFFLINE).with_(removed=True)
+        member = member.asked(DesiredState.OFFLINE, self.now).with_(removed=True)
         return self._touch(name)._replace(member), None
 
     def _removed(self, name: str) -> Self:

@@ -141,6 +141,8 @@ class MemberModel:
     """How many holds there have been that end by themselves."""
     held_until: float | None = None
     """Before that it is not restarted; ``None`` if nothing holds it."""
+    lifted_at: float = 0.0
+    """When a hold was last lifted before its end."""
     for_good: bool = False
     """Whether a new series of restarts begins then."""
 
@@ -235,7 +237,7 @@ class MemberModel:
         """It, with changes."""
         return attrs.evolve(self, **changes)
 
-    def asked(self, desired: DesiredState) -> Self:
+    def asked(self, desired: DesiredState, now: float) -> Self:
         """It is asked for by a user, which renews a budget if it was down or given up."""
         renewed = self.held_until is not None or self.desired is DesiredState.OFFLINE
         forget = desired is DesiredState.ONLINE and renewed
@@ -243,6 +245,7 @@ class MemberModel:
             desired=desired,
             failures=() if forget else self.failures,
             held_until=None,
+            lifted_at=self.lifted_at if self.held_until is None else now,
             gave_up=False,
         )
 

@@ -51,13 +51,13 @@ class Deviation(AssertionError):
 
 
 class Ask(enum.Enum):
-    """What somebody may ask for."""
+    """What may be asked for."""
 
     ONLINE = "online"
     OFFLINE = "offline"
     TERMINATE = "terminate"
     QUIT = "terminate, asked by a task of its own"
-    """Not joined: a task can not wait for its own end."""
+    """Not joined: a task cannot wait for its own end."""
     CONTROL = "control"
     FAIL = "fail"
     """That it counts as failed; answered at once."""
@@ -91,7 +91,7 @@ class How(enum.Enum):
 
 @attrs.frozen
 class Asked:
-    """Somebody asks for something; what is seen next is what comes of it."""
+    """Something is asked for; what is seen next is what comes of it."""
 
     resource: str
     what: Ask
@@ -122,7 +122,7 @@ class Entered:
     resource: str
     entry: Entry
     epoch: int
-    """The attempt; 0 where the handler can not know."""
+    """The attempt; 0 where the handler cannot know."""
     task: str
     """The name of the task that calls."""
     caller: str

@@ -26,7 +26,7 @@ class Manner(enum.Enum):
 
 @attrs.frozen
 class Do:
-    """Somebody asks for something, in a task of its own."""
+    """Something is asked for, in a task of its own."""
 
     what: Ask
     """``ONLINE``, ``OFFLINE``, ``TERMINATE`` or ``CONTROL``."""
@@ -37,7 +37,7 @@ class Do:
 
 @attrs.frozen
 class Say:
-    """The resource is failed, or the handler reports; nobody has to wait for that."""
+    """The resource is failed, or the handler reports; no task has to wait for that."""
 
     what: Ask
     """``FAIL``, ``REPORT`` or ``PROGRESS``."""

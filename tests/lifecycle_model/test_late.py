@@ -156,8 +156,8 @@ def test_reports_that_may_be_late(reports: str) -> None:
 @pytest.mark.parametrize("reports", WORKLOADS)
 def test_reports_from_far_away(reports: str) -> None:
     run = functools.partial(run_on_cluster, WORKLOADS[reports], hosting="delayed")
-    explore(run, schedules=16)
-    explore(functools.partial(run, punctual=False), schedules=8, timers=True)
+    explore(run, schedules=8)
+    explore(functools.partial(run, punctual=False), schedules=4, timers=True)
 
 
 def test_no_attempt_is_begun_before_all_of_the_one_before_was_heard() -> None:

@@ -129,7 +129,7 @@ ON_A_MONITOR: Final[dict[str, list[Operation]]] = {
     ],
     "5 signal denied": [ON, Wait(1), Say(Ask.REPORT), Wait(1), Say(Ask.REPORT), Wait(1), OFF],
     "5 signal confirmed": [ON, Behave(Entry.IS_ALIVE, Manner.DENY), Wait(1), Say(Ask.REPORT)],
-    "5 signal that can not be checked": [
+    "5 signal that cannot be checked": [
         ON,
         Behave(Entry.IS_ALIVE, Manner.RAISE),
         Wait(1),

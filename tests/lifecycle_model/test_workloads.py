@@ -33,7 +33,7 @@ async def test_a_resource_whose_signals_are_trusted(workload: list[Operation]) -
     await run_on_monitor(workload, trusting=True)
 
 
-@explored_workload(workloads(BOTH, size=12, renewed=("web",)), examples=50, schedules=5)
+@explored_workload(workloads(BOTH, size=12, renewed=("web",)), examples=40, schedules=5)
 async def test_a_cluster_does_what_the_model_says(workload: list[Operation]) -> None:
     await run_on_cluster(workload)
 
@@ -49,17 +49,17 @@ async def test_a_cluster_that_is_patient(workload: list[Operation]) -> None:
     await run_on_cluster(workload, restart=PATIENT)
 
 
-@explored_workload(workloads(ALL, size=12), examples=25, schedules=5)
+@explored_workload(workloads(ALL, size=12), examples=20, schedules=5)
 async def test_a_cluster_with_a_choice_of_providers(workload: list[Operation]) -> None:
     await run_on_cluster(workload, layout=EITHER)
 
 
-@explored_workload(workloads(BOTH, size=12, renewed=("web",)), examples=50, schedules=5)
+@explored_workload(workloads(BOTH, size=12, renewed=("web",)), examples=40, schedules=5)
 async def test_a_cluster_whose_monitor_is_far_away(workload: list[Operation]) -> None:
     await run_on_cluster(workload, hosting="delayed")
 
 
-@explored_workload(workloads(ALL, size=12), examples=25, schedules=5)
+@explored_workload(workloads(ALL, size=12), examples=20, schedules=5)
 async def test_a_choice_of_providers_far_away(workload: list[Operation]) -> None:
     await run_on_cluster(workload, layout=EITHER, restart=PATIENT, hosting="delayed")
 
