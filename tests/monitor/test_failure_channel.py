@@ -166,6 +166,7 @@ def test_reports_from_a_thread_with_a_run_of_its_own() -> None:
             scope: OnlineScope = hosted.value
 
             async def elsewhere() -> None:
+                await trio.lowlevel.checkpoint()
                 outcome.append(scope.report_failure("from another run"))
 
             thread = threading.Thread(target=trio.run, args=(elsewhere,))

@@ -33,22 +33,27 @@ class Hosted(Protocol):
     @property
     def name(self) -> str:
         """The name of the resource."""
+        ...
 
     @property
     def instance(self) -> int:
         """The number that its reports carry; a name may be used again, this number is not."""
+        ...
 
     @property
     def type_info(self) -> ResourceType:
         """What holds for all resources of the type."""
+        ...
 
     @property
     def properties_type(self) -> type[Properties]:
         """The class of its properties."""
+        ...
 
     @property
     def deadlines(self) -> Deadlines:
         """Its deadlines."""
+        ...
 
     # Commands.
 
@@ -72,12 +77,14 @@ class Hosted(Protocol):
 
     async def apply_properties(self) -> bool:
         """Put the stored properties into use now; whether that was possible."""
+        ...
 
     async def control(self, code: str, argument: Any) -> Any:
         """Send a control code to the handler."""
 
     def statistics(self) -> ResourceStatistics:
         """Get its figures, as they were last reported."""
+        ...
 
     async def close(self) -> None:
         """Terminate what runs, close the handler and forget the resource."""
@@ -85,6 +92,7 @@ class Hosted(Protocol):
     @property
     def is_closed(self) -> bool:
         """Whether ``close`` got so far that nothing is left."""
+        ...
 
 
 class Monitor(Protocol):
@@ -100,6 +108,7 @@ class Monitor(Protocol):
         poll: PollIntervals | None,
     ) -> Hosted:
         """Make an instance of a handler and open it."""
+        ...
 
 
 class OpenMonitor(Protocol):
@@ -109,3 +118,4 @@ class OpenMonitor(Protocol):
         self, reports: trio.MemorySendChannel[Report], /
     ) -> AbstractAsyncContextManager[Monitor]:
         """Open a monitor whose reports go into a channel, which it closes when it has ended."""
+        ...

@@ -119,6 +119,7 @@ class RunningProbe(Protocol):
 
     def count(self, is_alive: bool) -> str | None:
         """Count one more answer; if the attempt has failed by that, say why."""
+        ...
 
 
 class AttemptOwner(RunningResource, Protocol):
@@ -148,6 +149,7 @@ class AttemptOwner(RunningResource, Protocol):
 
     def probe(self, attempt: Attempt) -> RunningProbe:
         """Get the probe of an attempt, made when it is first needed."""
+        ...
 
     def notice(self, attempt: Attempt) -> None:
         """Ring the failure channel: a slot of the attempt was filled."""

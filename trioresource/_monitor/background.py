@@ -27,10 +27,12 @@ class TaskOwner(Protocol):
     @property
     def running(self) -> RunningResource:
         """The resource of the attempt."""
+        ...
 
     @property
     def terminate_deadline(self) -> float:
         """Seconds that a clean-up may take."""
+        ...
 
     async def task_ended(self, reason: FailureReason, detail: str, error: Exception | None) -> None:
         """Judge the end of a background task that was not asked to end."""

@@ -16,13 +16,16 @@ class RunningResource(Protocol):
     @property
     def name(self) -> str:
         """The name of the resource."""
+        ...
 
     @property
     def instance(self) -> int:
         """The number of this instance in its process."""
+        ...
 
     def is_current_task_within(self) -> bool:
         """Whether the current task belongs to the attempt that runs, so it cannot join it."""
+        ...
 
     def blocked_the_loop(self, detail: str) -> None:
         """Let the attempt fail: code of the handler kept the event loop from turning."""
