@@ -22,12 +22,12 @@ class _Buffer:
     __slots__ = ("arrival", "events", "is_ended", "missed", "room")
 
     def __init__(self, room: int) -> None:
-        self.room = room
+        self.room: int = room
         self.events: deque[ClusterEvent | Missed] = deque()
-        self.missed = 0
+        self.missed: int = 0
         """How many events were left out after the last one in the buffer."""
-        self.is_ended = False
-        self.arrival = trio.lowlevel.ParkingLot()
+        self.is_ended: bool = False
+        self.arrival: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
 
     def put(self, event: ClusterEvent) -> None:
         """Add one more event, or count it as missed."""
