@@ -130,7 +130,7 @@ def test_a_wait_that_can_not_be_cancelled_has_its_result_delivered() -> None:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioresource.testing._scheduling.external_waits._GIVE_UP_AFTER", BOUND)
+    monkeypatch.setattr("trioresource.testing._scheduling.external_waits.GIVE_UP_AFTER", BOUND)
 
 
 @pytest.mark.usefixtures("short")

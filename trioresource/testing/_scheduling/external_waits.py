@@ -22,7 +22,7 @@ from .options import Option
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_GIVE_UP_AFTER: Final = 30.0
+GIVE_UP_AFTER: Final = 30.0
 """Real seconds. So long a replay waits for a completion that its recording saw, and the end
 of a schedule waits for a wait that was given up."""
 _FORCED_ENDS: Final = 1000
@@ -129,7 +129,7 @@ def _describe(key: str, result: outcome.Outcome[Any]) -> str:
 def _overdue(keys: list[str]) -> str:
     verb = "goes" if len(keys) == 1 else "go"
     return (
-        f"{', '.join(keys)} {verb} on, {_GIVE_UP_AFTER:g} s after cancellation, which must end"
+        f"{', '.join(keys)} {verb} on, {GIVE_UP_AFTER:g} s after cancellation, which must end"
         " what external() awaits: run a thread with abandon_on_cancel=True, give what is shielded"
         " a deadline, or say external(..., cancellable=False) and let the task wait for it"
     )
@@ -238,10 +238,10 @@ class ExternalWaits:
         Raises:
             Diverged: the time is over.
         """
-        left = _GIVE_UP_AFTER - self.real_time_waited()
+        left = GIVE_UP_AFTER - self.real_time_waited()
         if left <= 0:
             raise Diverged(
-                f"{key} completed in the recording, and did not within {_GIVE_UP_AFTER:g} s now"
+                f"{key} completed in the recording, and did not within {GIVE_UP_AFTER:g} s now"
             )
         return left
 
@@ -254,7 +254,7 @@ class ExternalWaits:
         """
         for external_wait in tuple(self.awaited):
             external_wait.give_up()
-        until = time.perf_counter() + _GIVE_UP_AFTER
+        until = time.perf_counter() + GIVE_UP_AFTER
         self.stop_waiting()
         while self._running and (left := until - time.perf_counter()) > 0:
             # No task of the scenario is left, so the virtual clock moves as real time does.
@@ -311,4 +311,4 @@ class ExternalWaits:
         now = time.perf_counter()
         if self._given_up_since is None:
             self._given_up_since = now
-        return max(_GIVE_UP_AFTER - (now - self._given_up_since), 0)
+        return max(GIVE_UP_AFTER - (now - self._given_up_since), 0)
