@@ -82,7 +82,7 @@ class Cluster(metaclass=NoPublicConstructor):
         }
 
     def resource(self, name: str) -> Resource:
-        """A resource by its name.
+        """Get a resource by its name.
 
         Raises:
             KeyError: there is none of that name.
@@ -90,7 +90,7 @@ class Cluster(metaclass=NoPublicConstructor):
         return construct(Resource, self._engine.records[name], self._engine)
 
     def group(self, name: str) -> Group:
-        """A group by its name.
+        """Get a group by its name.
 
         Raises:
             KeyError: there is none of that name.
@@ -131,7 +131,7 @@ class Cluster(metaclass=NoPublicConstructor):
 
         Raises:
             InvalidStateError: the name is taken, or the cluster is closing.
-            DependencyError: the dependencies can not be; nothing was added.
+            DependencyError: the dependencies are invalid; nothing was added.
             PropertyError: the properties are not what the type accepts.
             ValueError: the drain deadline is not a number of at least 0.
             Exception: what the handler's ``open`` raised; nothing was added.
@@ -299,7 +299,7 @@ class Cluster(metaclass=NoPublicConstructor):
     # --- what happened -----------------------------------------------------------------
 
     def subscribe(self, *, buffer: int = 1000) -> AbstractContextManager[Subscription]:
-        """Be told what happens from now on, in order.
+        """Subscribe to what happens from now on, in order.
 
         Args:
             buffer: how many events may wait for the subscriber. It never holds up the
@@ -311,7 +311,7 @@ class Cluster(metaclass=NoPublicConstructor):
         return self._log.subscribe(buffer)
 
     def history(self, resource: str | None = None) -> tuple[ClusterEvent, ...]:
-        """The latest events, oldest first.
+        """Get the latest events, oldest first.
 
         Args:
             resource: only those of this resource.

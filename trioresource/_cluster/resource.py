@@ -124,7 +124,7 @@ class Resource(metaclass=NoPublicConstructor):
         return self._record.maintenance
 
     def statistics(self) -> ResourceStatistics:
-        """Figures about its attempts and checks; never blocks."""
+        """Get figures about its attempts and checks; never blocks."""
         return self._record.hosted.statistics()
 
     async def online(self) -> ResourceState:
@@ -138,7 +138,7 @@ class Resource(metaclass=NoPublicConstructor):
 
         Raises:
             OnlineFailed: the attempt failed, or was taken back meanwhile.
-            ProviderFailed: a resource it depends on can not come online.
+            ProviderFailed: a resource it depends on cannot come online.
             ResourceLocked: it, or one it depends on, is locked.
             NodePaused: the node takes nothing new.
             InvalidStateError: it was removed, or the cluster is closing.
@@ -150,7 +150,7 @@ class Resource(metaclass=NoPublicConstructor):
         return answer_online(record, closing=self._engine.is_closing)
 
     async def offline(self) -> ResourceState:
-        """Take it offline, its dependents and whoever uses it first.
+        """Take it offline: first its dependents and the blocks that use it.
 
         It becomes the desired state, which ends all recovery. Dependents keep theirs
         and come back when this resource does.

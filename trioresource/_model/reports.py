@@ -101,7 +101,7 @@ class Progress(_FromMonitor):
 class AttemptEnded(_FromMonitor):
     """The attempt has left everything it held, some time after it had failed.
 
-    Until then the resource can not come online again. An attempt that did not fail
+    Until then the resource cannot come online again. An attempt that did not fail
     needs no such report: ``OFFLINE`` says the same.
     """
 

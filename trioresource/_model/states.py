@@ -14,7 +14,7 @@ class ResourceState(enum.Enum):
 
     The values follow ``CLUSTER_RESOURCE_STATE`` of Windows failover clusters:
     ``INITIALIZING`` until the handler has been opened, the two pending states while
-    an entry point works, ``FAILED`` when it ended in any way that nobody asked for.
+    an entry point works, ``FAILED`` when it ended without a command.
     """
 
     INITIALIZING = "initializing"

@@ -228,7 +228,7 @@ def open_monitor(*, watchdog: float | None = None) -> AbstractAsyncContextManage
 
     Args:
         watchdog: after how many seconds of real time without a turn the event loop counts
-            as blocked; whose handler blocked it, has failed. ``None``: nobody watches.
+            as blocked; the resource whose handler blocked it has failed. ``None``: no watchdog.
             Not for a virtual clock.
 
     Returns:

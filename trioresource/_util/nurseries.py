@@ -1,4 +1,4 @@
-"""Errors of a block come out as they are, whatever nurseries stand around the block."""
+"""Nurseries around a block: errors that come out bare, and tasks that outlive a cancellation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def ungrouped(manager: AbstractAsyncContextManager[T]) -> AsyncGenerator[T, None]:
-    """Enter a context that holds nurseries, and keep that to ourselves.
+    """Enter a context that holds nurseries, and raise the block's own error bare.
 
-    An error of the block is raised bare, unless other errors came with it.
+    A nursery would put it into a group. It stays in a group if other errors came with it.
 
     Args:
         manager: the context.
@@ -41,14 +41,14 @@ async def ungrouped(manager: AbstractAsyncContextManager[T]) -> AsyncGenerator[T
 
 
 def _is_same(error: BaseException, group: BaseException) -> bool:
-    """Whether two hold the same errors; passing through a nursery copies groups."""
+    """Whether both hold the same errors; a nursery copies the groups that pass through it."""
     ours, theirs = _leaves(error), _leaves(group)
     return len(ours) == len(theirs) and all(map(operator.is_, ours, theirs))
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+        return [leaf for child in error.exceptions for leaf in _leaves(child)]
     return [error]
 
 
@@ -71,7 +71,7 @@ async def open_shielded_nursery(name: str) -> AsyncGenerator[trio.Nursery, None]
 
 
 async def _hold_open(outer: trio.Nursery, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
-    # Behind the shield nobody would learn that the opening was cancelled.
+    # Behind the shield it would not show that the opening was cancelled.
     await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
         async with trio.open_nursery() as nursery:

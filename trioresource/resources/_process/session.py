@@ -215,9 +215,9 @@ def ask(session: int, number: signal.Signals, told: set[int], *, first: bool) ->
     doing = {pid: disposition(pid, number) for pid in found}
     if first:
         # A stopped process handles a signal only after SIGCONT.
-        for one in (number, signal.SIGCONT):
+        for sent in (number, signal.SIGCONT):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(session, one)
+                os.killpg(session, sent)
         told.update(pid for pid in found if found[pid] == session)
         told.difference_update(pid for pid in found if doing[pid] is Disposition.IGNORED)
     for pid, what in doing.items():
