@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -297,3 +298,17 @@ async def test_statistics_count_attempts(shop: Shop, autojump_clock: MockClock) 
     await db.wait_online()
     figures = db.statistics()
     assert (figures.epoch, figures.failures, figures.stuck) == (2, 1, False)
+
+
+async def test_fail_from_a_thread_is_refused_before_anything_is_changed(shop: Shop) -> None:
+    db = await shop.add("db")
+    await db.online()
+    for call in (db.fail, partial(db.set_maintenance, True)):
+        with pytest.raises(RuntimeError, match="in its own Trio run only"):
+            await trio.to_thread.run_sync(call)
+    assert db.state is RS.ONLINE
+    assert not db.is_in_maintenance
+    # As the message says, this does.
+    await trio.to_thread.run_sync(lambda: trio.from_thread.run_sync(db.fail))
+    await db.wait_state(RS.FAILED)
+    assert await db.wait_online() == "db 2"

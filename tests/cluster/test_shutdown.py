@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import trio
 import trio.testing
 
 from trioresource import (
+    Backoff,
     Cluster,
     Deadlines,
     InvalidStateError,
@@ -23,6 +25,8 @@ from trioresource import (
     StateChange,
     open_cluster,
 )
+
+from .conftest import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,3 +303,28 @@ async def test_a_handler_can_end_the_program(
     assert notes.count("bad online") == 1
     assert notes.count("web online") == 0
     assert notes.count("web terminate") == notes.count("db terminate") == 1
+
+
+class Interrupting(random.Random):
+    """Where the jitter comes from: the only code of a user's that runs in the engine's task."""
+
+    def random(self) -> float:
+        raise KeyboardInterrupt
+
+
+async def test_an_interrupt_in_the_engine_ends_the_block_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    """Nothing waits for an engine that has ended, not even for the shutdown deadline."""
+    restart = RestartPolicy(delay=1, backoff=Backoff(jitter=0.5))
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
+        async with open_cluster(random=Interrupting()) as cluster:
+            first = await cluster.add("first", Server, restart=restart)
+            other = await cluster.add("other", Server)
+            await cluster.online()
+            first.fail()
+            await trio.sleep(60)
+    assert trio.current_time() < 1
+    # Nothing is told any more, and nothing waits for it.
+    with pytest.raises(InvalidStateError, match="the cluster has closed"):
+        await other.wait_state(RS.OFFLINE)

@@ -8,7 +8,9 @@ import pytest
 import trio
 import trio.testing
 
-from trioresource import InvalidStateError, Resource, ResourceState
+from trioresource import InvalidStateError, Resource, ResourceState, open_cluster
+
+from .conftest import Server
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -77,3 +79,44 @@ async def test_wait_state_can_ask_for_some_duration(shop: Shop, autojump_clock: 
     await db.online()
     assert await db.wait_state(RS.ONLINE, held_for=5) is RS.ONLINE
     assert trio.current_time() == 3 + 0.5 + 5
+
+
+@pytest.mark.any_hosted
+async def test_waiting_for_a_state_ends_with_the_resource(
+    shop: Shop, autojump_clock: MockClock
+) -> None:
+    db = await shop.add("db")
+    errors: list[str] = []
+
+    async def wait() -> None:
+        with pytest.raises(InvalidStateError) as caught:
+            await db.wait_state(RS.ONLINE)
+        errors.append(str(caught.value))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        await shop.cluster.remove("db")
+    await wait()
+    assert errors == ["db has been removed"] * 2
+    # A state that it is in is told all the same.
+    assert await db.wait_state(RS.OFFLINE) is RS.OFFLINE
+
+
+async def test_waiting_for_a_state_ends_with_the_cluster(autojump_clock: MockClock) -> None:
+    errors: list[str] = []
+    async with trio.open_nursery() as nursery:
+        async with open_cluster() as cluster:
+            db = await cluster.add("db", Server)
+
+            async def wait() -> None:
+                with pytest.raises(InvalidStateError) as caught:
+                    await db.wait_state(RS.ONLINE)
+                errors.append(str(caught.value))
+
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+        await trio.testing.wait_all_tasks_blocked()
+        assert errors == ["db is gone: the cluster has closed"]
+    await wait()
+    assert len(errors) == 2

@@ -129,6 +129,28 @@ async def test_a_trusted_signal_counts_at_once(
     assert [failure.detail for failure in failures(drain())] == ["dead"]
 
 
+@pytest.mark.parametrize("looks", [True, False])
+async def test_a_signal_that_cannot_be_denied_counts(
+    autojump_clock: MockClock, monitor: ResourceMonitor, drain: Drain, looks: bool
+) -> None:
+    """Rule 5: a handler that defines no ``is_alive`` cannot deny it."""
+
+    class Silent(ResourceHandler[Any]):
+        async def online(self, scope: OnlineScope) -> OnlineScope:
+            return scope
+
+    class Looks(Silent):
+        def looks_alive(self) -> bool:
+            return True
+
+    hosted = await monitor.host("r", Looks if looks else Silent)
+    await hosted.online()
+    assert hosted.value.report_failure("lost the primary")
+    await hosted.wait_state(RS.FAILED)
+    (failure,) = failures(drain())
+    assert (failure.reason, failure.detail) == (FailureReason.SIGNAL, "lost the primary")
+
+
 async def test_a_signal_while_coming_online_is_looked_at_when_online(
     autojump_clock: MockClock, monitor: ResourceMonitor
 ) -> None:

@@ -28,6 +28,7 @@ from .._model.reports import (
     StateChange,
 )
 from .._model.states import DesiredState, ResourceState, is_legal
+from .._util.running import is_token_of_this_run
 from .._util.waiting import soft_deadline
 from .records import Drain
 
@@ -73,6 +74,7 @@ class Engine:
         self.log = log
         self._timers = timers
         self._recovery = recovery
+        self._token = trio.lowlevel.current_trio_token()
         self._reports = reports
         self._marks = marks
         self._pending_marks: dict[trio.Event, None] = {}
@@ -106,7 +108,7 @@ class Engine:
         self._publish_group(record.group, trio.current_time())
         if not record.group.members:
             del self.groups[record.group.name]
-        record.wake_all()
+        record.end_waits()
 
     def knows(self, record: ResourceRecord) -> bool:
         """Whether reports of a resource are dealt with; else it makes no sense to wait for one."""
@@ -134,7 +136,7 @@ class Engine:
             self._set_marks()
             self._at_rest.set()
             for record in self.records.values():
-                record.wake_all()
+                record.end_waits()
 
     def _handle(self, report: Report | trio.Event) -> None:
         if isinstance(report, trio.Event):
@@ -297,22 +299,36 @@ class Engine:
             record.lift_hold()
             self.touch(record)
 
-    @staticmethod
-    def check(records: Iterable[ResourceRecord]) -> None:
-        """Refuse if one of them takes no commands.
+    def check(self, records: Iterable[ResourceRecord]) -> None:
+        """Refuse a command, before it changes anything.
 
         Raises:
-            InvalidStateError: the first one that was removed.
-            ResourceLocked: the first one that is locked.
+            RuntimeError: it comes from another thread, or from another Trio run.
+            InvalidStateError: the first resource that was removed.
+            ResourceLocked: the first resource that is locked.
         """
+        self.require_own_run()
         for record in records:
             if record.is_removed:
                 raise InvalidStateError(f"{record.name} has been removed")
             if record.is_locked:
                 raise ResourceLocked(f"{record.name} is locked; unlock it first")
 
+    def require_own_run(self) -> None:
+        """Refuse what comes from another thread, or from another Trio run.
+
+        Raises:
+            RuntimeError: it does.
+        """
+        if not is_token_of_this_run(self._token):
+            raise RuntimeError(
+                "a cluster takes commands in its own Trio run only; from a thread, use "
+                "trio.from_thread.run() or trio.from_thread.run_sync()"
+            )
+
     def set_maintenance(self, record: ResourceRecord, maintenance: bool) -> None:
         """Suppress failures, or look at the resource again."""
+        self.require_own_run()
         if record.maintenance is maintenance:
             return
         record.maintenance = maintenance

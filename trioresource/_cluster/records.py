@@ -237,7 +237,7 @@ class ResourceRecord:
         self.standing: tuple[object, ...] = ()
         """What its neighbours' decisions depended on when it was last reconsidered."""
         self._changes: trio.lowlevel.ParkingLot | None = None
-        self._watched: Watched[ResourceState] | None = None
+        self._watched: Watched[ResourceState | None] | None = None
 
     # --- commands ----------------------------------------------------------------------
 
@@ -462,16 +462,22 @@ class ResourceRecord:
         if self._changes is not None and not (self.is_in_the_way and not self.is_settled):
             self._changes.unpark_all()
 
-    async def wait_state(self, *states: ResourceState, held_for: float) -> ResourceState:
-        """Wait until one of the states is published."""
+    async def wait_state(self, *states: ResourceState, held_for: float) -> ResourceState | None:
+        """Wait until one of the states is published; None if there will be no more states."""
         if self._watched is None:
             self._watched = Watched(self.state)
-        return await self._watched.wait(*states, held_for=held_for)
+        return await self._watched.wait(*states, None, held_for=held_for)
 
     def wake_all(self) -> None:
-        """Wake the tasks that wait for an outcome: there will be none."""
+        """Wake the tasks that wait for an outcome, whatever the record says."""
         if self._changes is not None:
             self._changes.unpark_all()
+
+    def end_waits(self) -> None:
+        """Wake the tasks that wait for an outcome or a state: there will be none."""
+        self.wake_all()
+        if self._watched is not None:
+            self._watched.set(None)
 
     async def next_change(self) -> None:
         """Wait until the engine has reconsidered it again, and it may have settled or ended."""

@@ -226,8 +226,21 @@ class Resource(metaclass=NoPublicConstructor):
 
         Returns:
             The state; it may have changed again since.
+
+        Raises:
+            InvalidStateError: it is removed, or the cluster closes, before it is in that state.
         """
-        return await self._record.wait_state(*states, held_for=held_for)
+        record, engine = self._record, self._engine
+        found: ResourceState | None
+        if engine.knows(record):
+            found = await record.wait_state(*states, held_for=held_for)
+        else:
+            await trio.lowlevel.checkpoint()
+            found = record.state if record.state in states else None
+        if found is None:
+            what = "has been removed" if engine.is_running else "is gone: the cluster has closed"
+            raise InvalidStateError(f"{self.name} {what}")
+        return found
 
     async def wait_online(self) -> Any:
         """Wait until it is online, however long that takes.

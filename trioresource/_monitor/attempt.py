@@ -333,7 +333,7 @@ class Attempt(OnlineScope):
         if self.phase is not Phase.STARTING and self.phase is not Phase.UP:
             return False
         is_ignored = owner.maintenance and self.phase is Phase.UP
-        if owner.handler.type_info.trust_signals and not is_ignored:
+        if self._counts_at_once and not is_ignored:
             self.fail(FailureReason.SIGNAL, detail)
             return True
         if self.signal is None:
@@ -343,6 +343,16 @@ class Attempt(OnlineScope):
         if self.phase is Phase.UP:
             owner.notice(self)
         return True
+
+    @property
+    def _counts_at_once(self) -> bool:
+        """Whether a reported failure counts without asking ``is_alive``.
+
+        A handler that does not define ``is_alive`` cannot deny it: the inherited method knows
+        nothing of the resource.
+        """
+        handler = self.owner.handler
+        return handler.type_info.trust_signals or type(handler).is_alive is ResourceHandler.is_alive
 
     def failure_channel(self) -> trio.MemorySendChannel[str]:
         nursery = self._open_nursery()

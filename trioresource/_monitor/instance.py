@@ -159,7 +159,15 @@ class Instance:
 
         Args:
             generation: its number, if it has one; then it will be answered.
+
+        Raises:
+            RuntimeError: it comes from another thread, or from another Trio run.
         """
+        if not self.launcher.is_in_this_run():
+            raise RuntimeError(
+                f"{self.name} takes commands in its monitor's own Trio run only; from a thread, "
+                "use trio.from_thread.run() or trio.from_thread.run_sync()"
+            )
         if self.attempt is not None and self.attempt.is_noticed:
             look_into(self.attempt)
         if generation is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import trio
 
 from .._model.reports import MonitorClosing
+from .._util.running import is_token_of_this_run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,14 +82,8 @@ class TaskLauncher:
             self.running_hook = None
 
     def is_in_this_run(self) -> bool:
-        """Whether the caller runs in this monitor's Trio run, and not in another thread.
-
-        ``trio.lowlevel.in_trio_run()`` is also true in a second run in another thread.
-        """
-        try:
-            return trio.lowlevel.current_trio_token() is self._token
-        except RuntimeError:
-            return False
+        """Whether the caller runs in this monitor's Trio run, and not in another thread."""
+        return is_token_of_this_run(self._token)
 
     def run_sync_soon(self, fn: Callable[..., object], *args: Any) -> bool:
         """Call ``fn`` in Trio's thread, from any other; False if the run has ended."""

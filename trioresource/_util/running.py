@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Final, Protocol
 
+import trio
+
 
 class RunningResource(Protocol):
     """A resource as its own tasks, and those who look for it, know it."""
@@ -47,3 +49,18 @@ def is_task_of(instance: int) -> bool:
     return (
         resource is not None and resource.instance == instance and resource.is_current_task_within()
     )
+
+
+def is_token_of_this_run(token: trio.lowlevel.TrioToken) -> bool:
+    """Whether the caller runs in the Trio run of a token, and not in another thread.
+
+    ``trio.lowlevel.in_trio_run()`` does not tell: it is also true in a second run, in another
+    thread.
+
+    Args:
+        token: the token of a run.
+    """
+    try:
+        return trio.lowlevel.current_trio_token() is token
+    except RuntimeError:
+        return False
