@@ -192,9 +192,8 @@ class Resource(metaclass=NoPublicConstructor):
             # It cannot be joined with itself.
             return
         # The bound is that of the terminate timers: a stuck attempt is reported.
-        with trio.CancelScope(shield=True):  # noqa: ASYNC912
-            while engine.is_running and not (record.is_current and not record.is_in_the_way):
-                await record.next_change()
+        while engine.is_running and not (record.is_current and not record.is_in_the_way):
+            await record.next_change_uncancelled()
         await trio.lowlevel.checkpoint_if_cancelled()
         if record.is_stuck:
             raise describe_stuck(record)
