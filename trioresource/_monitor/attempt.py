@@ -196,7 +196,6 @@ class Attempt(OnlineScope):
     """One online..offline span of a resource; made by its ``Instance``."""
 
     __slots__ = (
-        "_cancel_scope",
         "_contexts",
         "_epoch",
         "_is_parked",
@@ -245,8 +244,7 @@ class Attempt(OnlineScope):
         """What ``is_alive`` has answered and was not judged yet."""
         self.is_noticed: bool = False
         """Whether it stands in the failure channel."""
-        # Made when the task starts: an attempt that is over before needs neither.
-        self._cancel_scope: trio.CancelScope | None = None
+        # Made when the task starts: an attempt that is over before needs none.
         self._contexts: Contexts | None = None
         self._messages: Messages | None = None
         self._is_parked = False
@@ -462,31 +460,29 @@ class Attempt(OnlineScope):
         finally:
             self.phase = Phase.ENDED
             self.is_finished = True
-            self.nursery = self.task = self._cancel_scope = self._contexts = None
+            self.nursery = self.task = self._contexts = None
             if self._messages is not None:
                 self._messages.close()
             owner.attempt_ended(self)
             self.wake_joiners()
 
     async def _live(self) -> None:
-        self._cancel_scope = trio.CancelScope()
         self._contexts = Contexts()
         try:
-            with self._cancel_scope:
-                await trio.lowlevel.checkpoint_if_cancelled()
-                async with trio.open_nursery() as nursery:
-                    self.nursery = nursery
-                    async with self._contexts:
-                        await self._serve()
-                        self.phase = Phase.LEAVING
-                        self.owner.attempt_leaving(self)
-                    if self.phase is not Phase.LEAVING:
-                        # What came out of the body was swallowed by a context.
-                        detail = "a cancel scope that the handler entered ended the attempt"
-                        self.fail(FailureReason.TASK_RETURNED, detail)
-                    nursery.cancel_scope.cancel()
-                self.is_orderly = not self.is_finished
-        # Outside of the scope, which has split off its own Cancelled.
+            # The attempt's cancel scope is that of its nursery.
+            async with trio.open_nursery() as nursery:
+                self.nursery = nursery
+                async with self._contexts:
+                    await self._serve()
+                    self.phase = Phase.LEAVING
+                    self.owner.attempt_leaving(self)
+                if self.phase is not Phase.LEAVING:
+                    # What came out of the body was swallowed by a context.
+                    detail = "a cancel scope that the handler entered ended the attempt"
+                    self.fail(FailureReason.TASK_RETURNED, detail)
+                nursery.cancel_scope.cancel()
+            self.is_orderly = not self.is_finished
+        # Outside of the nursery, whose scope has split off its own Cancelled.
         except Exception as error:
             self._broke(self._reason_now, error)
         except BaseExceptionGroup as group:
@@ -588,8 +584,8 @@ class Attempt(OnlineScope):
             self.owner.cleanup_failed(self, reason, error)
 
     def _cancel(self) -> None:
-        if self._cancel_scope is not None:
-            self._cancel_scope.cancel()
+        if self.nursery is not None:
+            self.nursery.cancel_scope.cancel()
 
     def _open_contexts(self) -> Contexts:
         if self._contexts is None:
