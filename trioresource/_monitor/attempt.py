@@ -25,6 +25,7 @@ from .._model.reports import FailureReason, describe_error
 from .._util.running import RUNNING_RESOURCE, RunningResource
 from .._util.task_tree import is_within
 from .._util.timers import TimerQueue
+from .._util.waiting import Waiters
 from .background import BackgroundTask, Contexts
 from .messages import Messages
 
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from .launcher import TaskLauncher
 
 T = TypeVar("T")
-
-
-def _refuse_to_abort(_: object) -> trio.lowlevel.Abort:
-    return trio.lowlevel.Abort.FAILED
 
 
 class Phase(enum.Enum):
@@ -249,7 +246,7 @@ class Attempt(OnlineScope):
         self._messages: Messages | None = None
         self._is_parked = False
         self._was_given_grace = False
-        self._joiners: list[trio.lowlevel.Task] = []
+        self._joiners: Waiters | None = None
 
     @property
     def running(self) -> RunningResource:
@@ -410,14 +407,14 @@ class Attempt(OnlineScope):
         Cancellation does not end the wait. The terminate timers bound it.
         """
         if self.phase is not Phase.ENDED:
-            self._joiners.append(trio.lowlevel.current_task())
-            await trio.lowlevel.wait_task_rescheduled(_refuse_to_abort)
+            if self._joiners is None:
+                self._joiners = Waiters()
+            await self._joiners.wait_uncancelled()
 
     def wake_joiners(self) -> None:
         """Wake the tasks that wait for the end: it has come, or the attempt is stuck."""
-        joiners, self._joiners = self._joiners, []
-        for task in joiners:
-            trio.lowlevel.reschedule(task)
+        if self._joiners is not None:
+            self._joiners.wake()
 
     def is_current_task_within(self) -> bool:
         """Whether the caller is a task of this attempt, so that it cannot join it."""

@@ -189,7 +189,7 @@ class Instance:
         attempt = self.attempt = Attempt(self, epoch)
         self._set_state(ResourceState.ONLINE_PENDING)
         self.timers.pending.arm(attempt)
-        self.launcher.launch(attempt.run, name=f"{self.name}#{epoch}")
+        self.launcher.launch(attempt)
 
     def raise_if_not_ready(self) -> None:
         """Refuse an attempt where none may begin.
