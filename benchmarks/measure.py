@@ -26,13 +26,12 @@ class Effort:
     """Cycles in one half of a pair."""
     sizes: tuple[int, ...] = (1_000, 10_000, 100_000)
     """How many idle resources there are, where that is varied."""
-    pending: int = 10_000
-    """How many resources come online at once."""
-    pending_runs: int = 3
+    pending_pairs: int = 4
+    """Pairs where many resources come online at once."""
 
 
 FULL = Effort()
-QUICK = Effort(pairs=5, cycles=200, sizes=(1_000, 10_000), pending_runs=1)
+QUICK = Effort(pairs=5, cycles=200, sizes=(1_000, 10_000), pending_pairs=1)
 
 
 @attrs.frozen(kw_only=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NAME = "poll"
 TITLE = "a poll of looks_alive / one turn of a task that loops over trio.sleep"
-BAR = 0.25
+BAR = 0.1
 
 # On a virtual clock, which jumps while there is nothing to do: what is left is work. Polls
 # are due at multiples of the interval, the bare tasks wake up half an interval later, and

@@ -94,7 +94,7 @@ async def bring_online(
 async def hold_nursery(
     ended: trio.Event, *, task_status: trio.TaskStatus[trio.CancelScope]
 ) -> None:
-    """A task of bare Trio with what an attempt has: a cancel scope and an open nursery."""
+    """Run a task as it is written by hand: a cancel scope to end it by, and an open nursery."""
     try:
         with trio.CancelScope() as scope:
             async with trio.open_nursery():

@@ -29,7 +29,7 @@ from .._model.reports import (
 )
 from .._model.states import DesiredState, ResourceState, is_legal
 from .._util.running import is_token_of_this_run
-from .._util.waiting import soft_deadline
+from .._util.waiting import Waiters, soft_deadline
 from .records import Drain
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Engine:
         self._instances: dict[int, ResourceRecord] = {}
         self._touched: dict[ResourceRecord, None] = {}
         self._at_work: dict[ResourceRecord, None] = {}
-        self._at_rest = trio.Event()
+        self._at_rest = Waiters()
 
     def add(self, record: ResourceRecord) -> None:
         """Register a resource and link it to its providers."""
@@ -134,7 +134,7 @@ class Engine:
             # Whatever ended it: no task may wait for it any more.
             self.is_running = False
             self._set_marks()
-            self._at_rest.set()
+            self._at_rest.wake()
             for record in self.records.values():
                 record.end_waits()
 
@@ -405,7 +405,8 @@ class Engine:
         record.is_satisfied = self._is_satisfied(record)
         # Once it is published to go offline it goes, and what is wanted meanwhile comes after.
         goes = record.is_leaving and record.state is ResourceState.OFFLINE_PENDING
-        record.is_leaving = record.is_up and (goes or not (wanted and record.is_satisfied))
+        is_up = record.is_up
+        record.is_leaving = is_up and (goes or not (wanted and record.is_satisfied))
         record.is_starting = False
         if record.is_leaving:
             # Nothing relies yet on what is only coming up.
@@ -418,7 +419,7 @@ class Engine:
                 record.begin_offline()
             return
         self._stop_draining(record)
-        if wanted and not record.is_up:
+        if wanted and not is_up:
             self._start(record)
 
     def _start(self, record: ResourceRecord) -> None:
@@ -434,7 +435,6 @@ class Engine:
             record.is_starting = True
         else:
             self._at_work[record] = None
-            self._at_rest = trio.Event() if self._at_rest.is_set() else self._at_rest
             record.begin_online()
 
     def _is_satisfied(self, record: ResourceRecord) -> bool:
@@ -521,12 +521,14 @@ class Engine:
         report: StateChange | None,
         detail: str = "",
     ) -> None:
-        old, epoch, time = record.state, record.epoch, trio.current_time()
-        if report is not None:
+        old = record.state
+        if report is None:
+            epoch, time = record.epoch, trio.current_time()
+        else:
             epoch, time, detail = report.epoch, report.time, report.detail
         self.log.publish(StateChange(record.name, epoch, old, new, time, detail))
-        record.group.count(record, old, new)
-        self._publish_group(record.group, time)
+        if record.group.count(record, old, new):
+            self._publish_group(record.group, time)
         record.publish(new)
 
     def _publish_group(self, group: GroupRecord, time: float) -> None:
@@ -540,7 +542,7 @@ class Engine:
     def _no_longer_at_work(self, record: ResourceRecord) -> None:
         self._at_work.pop(record, None)
         if not self._at_work:
-            self._at_rest.set()
+            self._at_rest.wake()
 
     async def wait_at_rest(self) -> None:
         """Wait until no attempt of any resource is left, or until the engine has ended."""

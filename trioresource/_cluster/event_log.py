@@ -38,7 +38,8 @@ class _Buffer:
                 self.events.append(Missed(self.missed))
                 self.missed = 0
             self.events.append(event)
-        self.arrival.unpark()
+        if self.arrival:
+            self.arrival.unpark()
 
     def end(self) -> None:
         """Let the subscriber come to the end, after what it has not received yet."""

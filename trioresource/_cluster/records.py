@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import attrs
 import trio
 
 from .._model.properties import Properties, read_properties
 from .._model.states import DesiredState, GroupState, ResourceState, compute_group_state
-from .._util.waiting import Watched
+from .._util.waiting import Waiters, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
         StateChange,
     )
     from .hosting import Hosted
+
+_STATES: Final = tuple(ResourceState)
+_UP: Final = (ResourceState.ONLINE, ResourceState.ONLINE_PENDING)
+_DOWN: Final = (ResourceState.OFFLINE, ResourceState.FAILED)
 
 TERMINATED = "terminated"
 """Why a resource goes offline that was told to terminate."""
@@ -236,7 +240,7 @@ class ResourceRecord:
         self.drain_stage: Drain = Drain.NONE
         self.standing: tuple[object, ...] = ()
         """What its neighbours' decisions depended on when it was last reconsidered."""
-        self._changes: trio.lowlevel.ParkingLot | None = None
+        self._changes: Waiters | None = None
         self._watched: Watched[ResourceState | None] | None = None
 
     # --- commands ----------------------------------------------------------------------
@@ -299,7 +303,7 @@ class ResourceRecord:
     @property
     def is_told_to_fail(self) -> bool:
         """Whether the latest attempt was told to fail, and nothing was heard of that yet."""
-        is_over = self.reported.state in (ResourceState.OFFLINE, ResourceState.FAILED)
+        is_over = self.reported.state in _DOWN
         return self.failed_epoch == self.epoch > 0 and (self.is_begun_unheard or not is_over)
 
     @property
@@ -307,10 +311,7 @@ class ResourceRecord:
         """Whether it is online or coming online, and was not told to go down."""
         if self.is_told_to_go_down:
             return False
-        return self.is_begun_unheard or self.reported.state in (
-            ResourceState.ONLINE,
-            ResourceState.ONLINE_PENDING,
-        )
+        return self.is_begun_unheard or self.reported.state in _UP
 
     @property
     def is_online(self) -> bool:
@@ -405,7 +406,7 @@ class ResourceRecord:
     def derive_state(self) -> tuple[ResourceState, str]:
         """Derive what to publish, and why, from reports, commands and decisions alone."""
         reported = self.reported.state
-        if reported in (ResourceState.OFFLINE, ResourceState.FAILED):
+        if reported in _DOWN:
             if self.is_starting or self.is_begun_unheard:
                 return ResourceState.ONLINE_PENDING, ""
         elif self.is_told_to_go_down and self.is_terminating:
@@ -459,8 +460,8 @@ class ResourceRecord:
         While an attempt is on its way up or down there is none, and to wake a task in vain costs
         as much as a step of the attempt.
         """
-        if self._changes is not None and not (self.is_in_the_way and not self.is_settled):
-            self._changes.unpark_all()
+        if self._changes and not (self.is_in_the_way and not self.is_settled):
+            self._changes.wake()
 
     async def wait_state(self, *states: ResourceState, held_for: float) -> ResourceState | None:
         """Wait until one of the states is published; None if there will be no more states."""
@@ -471,7 +472,7 @@ class ResourceRecord:
     def wake_all(self) -> None:
         """Wake the tasks that wait for an outcome, whatever the record says."""
         if self._changes is not None:
-            self._changes.unpark_all()
+            self._changes.wake()
 
     def end_waits(self) -> None:
         """Wake the tasks that wait for an outcome or a state: there will be none."""
@@ -482,8 +483,14 @@ class ResourceRecord:
     async def next_change(self) -> None:
         """Wait until the engine has reconsidered it again, and it may have settled or ended."""
         if self._changes is None:
-            self._changes = trio.lowlevel.ParkingLot()
-        await self._changes.park()
+            self._changes = Waiters()
+        await self._changes.wait()
+
+    async def next_change_uncancelled(self) -> None:
+        """Wait as ``next_change``, also if the caller is cancelled meanwhile."""
+        if self._changes is None:
+            self._changes = Waiters()
+        await self._changes.wait_uncancelled()
 
 
 @final
@@ -499,38 +506,48 @@ class GroupRecord:
         """Everything in it is to be offline, whatever is desired."""
         self.state: GroupState = GroupState.OFFLINE
         # Counted as they change: a group may have thousands of members.
-        self._all = dict.fromkeys(ResourceState, 0)
-        self._top = dict.fromkeys(ResourceState, 0)
+        self._all = [0] * len(_STATES)
+        self._top = [0] * len(_STATES)
 
     def add(self, record: ResourceRecord) -> None:
         """Take a new resource into the group."""
         for provider in record.providers:
             if not provider.dependents:
-                self._top[provider.state] -= 1
+                self._top[provider.state.index] -= 1
         self.members[record.name] = record
-        self._all[record.state] += 1
-        self._top[record.state] += 1
+        self._all[record.state.index] += 1
+        self._top[record.state.index] += 1
 
     def remove(self, record: ResourceRecord) -> None:
         """Let a resource without dependents leave the group."""
         del self.members[record.name]
-        self._all[record.state] -= 1
-        self._top[record.state] -= 1
+        self._all[record.state.index] -= 1
+        self._top[record.state.index] -= 1
         for provider in record.providers:
             if provider.dependents == (record,):
-                self._top[provider.state] += 1
+                self._top[provider.state.index] += 1
 
-    def count(self, record: ResourceRecord, old: ResourceState, new: ResourceState) -> None:
-        """Count that a member went from one state to another."""
-        self._all[old] -= 1
-        self._all[new] += 1
+    def count(self, record: ResourceRecord, old: ResourceState, new: ResourceState) -> bool:
+        """Count that a member went from one state to another.
+
+        Returns:
+            Whether the state of the group may have changed: another set of states occurs now.
+        """
+        changed = _move(self._all, old.index, new.index)
         if not record.dependents:
-            self._top[old] -= 1
-            self._top[new] += 1
+            changed = _move(self._top, old.index, new.index) or changed
+        return changed
 
     def compute_state(self) -> GroupState:
         """Compute the state that follows from the members' states."""
         return compute_group_state(
-            [state for state, count in self._all.items() if count],
-            [state for state, count in self._top.items() if count],
+            [state for state, count in zip(_STATES, self._all, strict=True) if count],
+            [state for state, count in zip(_STATES, self._top, strict=True) if count],
         )
+
+
+def _move(counts: list[int], old: int, new: int) -> bool:
+    """Count one less of the old and one more of the new; whether another set of them occurs."""
+    counts[old] -= 1
+    counts[new] += 1
+    return counts[old] == 0 or counts[new] == 1

@@ -194,9 +194,8 @@ class Resource(metaclass=NoPublicConstructor):
             # It cannot be joined with itself.
             return
         # The bound is that of the terminate timers: a stuck attempt is reported.
-        with trio.CancelScope(shield=True):  # noqa: ASYNC912
-            while engine.knows(record) and not record.has_ended(generation, epoch):
-                await record.next_change()
+        while engine.knows(record) and not record.has_ended(generation, epoch):
+            await record.next_change_uncancelled()
         await trio.lowlevel.checkpoint_if_cancelled()
         if record.is_stuck:
             raise describe_stuck(record)

@@ -24,10 +24,14 @@ class ResourceState(enum.Enum):
     OFFLINE_PENDING = "offline-pending"
     FAILED = "failed"
 
+    def __init__(self, _: str) -> None:
+        self.index: int = len(type(self).__members__)
+        """Its place in the order of the states: for tables, since to hash a state is slow."""
+
     @property
     def is_pending(self) -> bool:
         """Whether an entry point is at work and the outcome is open."""
-        return self is _RS.ONLINE_PENDING or self is _RS.OFFLINE_PENDING
+        return self in _PENDING
 
     @property
     def is_active(self) -> bool:
@@ -36,6 +40,7 @@ class ResourceState(enum.Enum):
 
 
 _RS = ResourceState
+_PENDING: Final = (_RS.ONLINE_PENDING, _RS.OFFLINE_PENDING)
 _ACTIVE: Final = (_RS.ONLINE_PENDING, _RS.ONLINE, _RS.OFFLINE_PENDING)
 
 LEGAL_TRANSITIONS: Final[Mapping[ResourceState, tuple[ResourceState, ...]]] = {

@@ -25,6 +25,7 @@ from .._model.reports import FailureReason, describe_error
 from .._util.running import RUNNING_RESOURCE, RunningResource
 from .._util.task_tree import is_within
 from .._util.timers import TimerQueue
+from .._util.waiting import Waiters
 from .background import BackgroundTask, Contexts
 from .messages import Messages
 
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from .launcher import TaskLauncher
 
 T = TypeVar("T")
-
-
-def _refuse_to_abort(_: object) -> trio.lowlevel.Abort:
-    return trio.lowlevel.Abort.FAILED
 
 
 class Phase(enum.Enum):
@@ -198,7 +195,6 @@ class Attempt(OnlineScope):
     """One online..offline span of a resource; made by its ``Instance``."""
 
     __slots__ = (
-        "_cancel_scope",
         "_contexts",
         "_epoch",
         "_is_parked",
@@ -247,13 +243,12 @@ class Attempt(OnlineScope):
         """What ``is_alive`` has answered and was not judged yet."""
         self.is_noticed: bool = False
         """Whether it stands in the failure channel."""
-        # Made when the task starts: an attempt that is over before needs neither.
-        self._cancel_scope: trio.CancelScope | None = None
+        # Made when the task starts: an attempt that is over before needs none.
         self._contexts: Contexts | None = None
         self._messages: Messages | None = None
         self._is_parked = False
         self._was_given_grace = False
-        self._joiners: list[trio.lowlevel.Task] = []
+        self._joiners: Waiters | None = None
 
     @property
     def running(self) -> RunningResource:
@@ -424,14 +419,14 @@ class Attempt(OnlineScope):
         Cancellation does not end the wait. The terminate timers bound it.
         """
         if self.phase is not Phase.ENDED:
-            self._joiners.append(trio.lowlevel.current_task())
-            await trio.lowlevel.wait_task_rescheduled(_refuse_to_abort)
+            if self._joiners is None:
+                self._joiners = Waiters()
+            await self._joiners.wait_uncancelled()
 
     def wake_joiners(self) -> None:
         """Wake the tasks that wait for the end: it has come, or the attempt is stuck."""
-        joiners, self._joiners = self._joiners, []
-        for task in joiners:
-            trio.lowlevel.reschedule(task)
+        if self._joiners is not None:
+            self._joiners.wake()
 
     def is_current_task_within(self) -> bool:
         """Whether the caller is a task of this attempt, so that it cannot join it."""
@@ -474,31 +469,29 @@ class Attempt(OnlineScope):
         finally:
             self.phase = Phase.ENDED
             self.is_finished = True
-            self.nursery = self.task = self._cancel_scope = self._contexts = None
+            self.nursery = self.task = self._contexts = None
             if self._messages is not None:
                 self._messages.close()
             owner.attempt_ended(self)
             self.wake_joiners()
 
     async def _live(self) -> None:
-        self._cancel_scope = trio.CancelScope()
         self._contexts = Contexts()
         try:
-            with self._cancel_scope:
-                await trio.lowlevel.checkpoint_if_cancelled()
-                async with trio.open_nursery() as nursery:
-                    self.nursery = nursery
-                    async with self._contexts:
-                        await self._serve()
-                        self.phase = Phase.LEAVING
-                        self.owner.attempt_leaving(self)
-                    if self.phase is not Phase.LEAVING:
-                        # What came out of the body was swallowed by a context.
-                        detail = "a cancel scope that the handler entered ended the attempt"
-                        self.fail(FailureReason.TASK_RETURNED, detail)
-                    nursery.cancel_scope.cancel()
-                self.is_orderly = not self.is_finished
-        # Outside of the scope, which has split off its own Cancelled.
+            # The attempt's cancel scope is that of its nursery.
+            async with trio.open_nursery() as nursery:
+                self.nursery = nursery
+                async with self._contexts:
+                    await self._serve()
+                    self.phase = Phase.LEAVING
+                    self.owner.attempt_leaving(self)
+                if self.phase is not Phase.LEAVING:
+                    # What came out of the body was swallowed by a context.
+                    detail = "a cancel scope that the handler entered ended the attempt"
+                    self.fail(FailureReason.TASK_RETURNED, detail)
+                nursery.cancel_scope.cancel()
+            self.is_orderly = not self.is_finished
+        # Outside of the nursery, whose scope has split off its own Cancelled.
         except Exception as error:
             self._broke(self._reason_now, error)
         except BaseExceptionGroup as group:
@@ -600,8 +593,8 @@ class Attempt(OnlineScope):
             self.owner.cleanup_failed(self, reason, error)
 
     def _cancel(self) -> None:
-        if self._cancel_scope is not None:
-            self._cancel_scope.cancel()
+        if self.nursery is not None:
+            self.nursery.cancel_scope.cancel()
 
     def _open_contexts(self) -> Contexts:
         if self._contexts is None:

@@ -318,8 +318,8 @@ class HostedResource(metaclass=NoPublicConstructor):
         """
         self.begin_online()
         await self._settle()
-        if self.state is ResourceState.ONLINE:
-            return self.state
+        if self._instance.state is ResourceState.ONLINE:
+            return ResourceState.ONLINE
         if not self.is_settled:
             return ResourceState.ONLINE_PENDING
         if self.state is ResourceState.FAILED and self.last_failure is not None:
@@ -475,11 +475,12 @@ class HostedResource(metaclass=NoPublicConstructor):
 
     async def _settle(self) -> None:
         """Wait until settled, for the soft deadline; always a checkpoint."""
-        if self.is_settled:
+        instance = self._instance
+        if instance.is_settled:
             await trio.lowlevel.checkpoint()
             return
-        with trio.CancelScope(deadline=soft_deadline(self.deadlines.soft)):  # noqa: ASYNC912
-            await self._instance.wait_settled()
+        with trio.CancelScope(deadline=soft_deadline(instance.deadlines.soft)):  # noqa: ASYNC912
+            await instance.wait_settled()
 
     def _describe_stuck(self) -> ResourceStuck:
         return ResourceStuck(f"{self.name} does not end", self._instance.task_tree())

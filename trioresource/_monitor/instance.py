@@ -26,6 +26,7 @@ from .._model.reports import (
 )
 from .._model.states import ResourceState
 from .._util.task_tree import format_task_tree
+from .._util.waiting import Waiters
 from .attempt import Attempt, AttemptTimers, Counts, NoticedFailure, Phase, RunningProbe
 from .entry_lock import EntryPointLock
 from .failures import FailureChannel, look_into
@@ -51,9 +52,9 @@ class Instance:
     """A handler in a monitor, and what becomes of its attempts."""
 
     __slots__ = (
-        "_settled",
         "_stored",
         "_stored_in_use",
+        "_waiters",
         "attempt",
         "counts",
         "deadlines",
@@ -117,7 +118,7 @@ class Instance:
         self.watched: Watched[ResourceState] | None = None
         self._stored = stored
         self._stored_in_use = stored
-        self._settled: trio.Event | None = None
+        self._waiters: Waiters | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -138,10 +139,10 @@ class Instance:
 
     async def wait_settled(self) -> None:
         """Wait until settled, however long that takes."""
+        if self._waiters is None:
+            self._waiters = Waiters()
         while not self.is_settled:
-            if self._settled is None:
-                self._settled = trio.Event()
-            await self._settled.wait()
+            await self._waiters.wait()
 
     def task_tree(self) -> str:
         """Describe the tasks of the attempt, with the line each one stands at."""
@@ -196,7 +197,7 @@ class Instance:
         attempt = self.attempt = Attempt(self, epoch)
         self._set_state(ResourceState.ONLINE_PENDING)
         self.timers.pending.arm(attempt)
-        self.launcher.launch(attempt.run, name=f"{self.name}#{epoch}")
+        self.launcher.launch(attempt)
 
     def raise_if_not_ready(self) -> None:
         """Refuse an attempt where none may begin.
@@ -452,6 +453,5 @@ class Instance:
         self._wake()
 
     def _wake(self) -> None:
-        if self._settled is not None and self.is_settled:
-            self._settled.set()
-            self._settled = None
+        if self._waiters and self.is_settled:
+            self._waiters.wake()

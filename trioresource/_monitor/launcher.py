@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 import trio
 
@@ -24,6 +24,18 @@ _LAUNCH_LIMIT: Final = 16
 _PROGRESS_LIMIT: Final = 10_000
 
 
+class Launched(Protocol):
+    """An attempt, as the launcher knows it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def epoch(self) -> int: ...
+
+    async def run(self) -> None:
+        """Run the attempt, from its first step to its last."""
+
+
 @final
 class TaskLauncher:
     """Starts the tasks of a monitor, in its nursery or below, and under its context.
@@ -40,7 +52,7 @@ class TaskLauncher:
         """The resource whose synchronous hook runs now. The watchdog's thread reads it."""
         self._context = contextvars.copy_context()
         self._token = trio.lowlevel.current_trio_token()
-        self._backlog: deque[tuple[Callable[[], Awaitable[object]], str]] = deque()
+        self._backlog: deque[Launched] = deque()
         self._unstepped = 0
 
     def start_soon(
@@ -53,20 +65,20 @@ class TaskLauncher:
         """Start a task under the monitor's context variables, not the caller's."""
         self._context.run(nursery.start_soon, fn, *args, name=name)
 
-    def launch(self, fn: Callable[[], Awaitable[object]], name: str) -> None:
+    def launch(self, attempt: Launched) -> None:
         """Start the task of an attempt; its first act is to call ``stepped``."""
         if self._unstepped >= _LAUNCH_LIMIT:
-            self._backlog.append((fn, name))
+            self._backlog.append(attempt)
         else:
             self._unstepped += 1
-            self.start_soon(self.nursery, fn, name=name)
+            name = f"{attempt.name}#{attempt.epoch}"
+            self.start_soon(self.nursery, attempt.run, name=name)
 
     def stepped(self) -> None:
         """Note that a launched task takes its first step, and start the next in line."""
         self._unstepped -= 1
         if self._backlog:
-            fn, name = self._backlog.popleft()
-            self.launch(fn, name)
+            self.launch(self._backlog.popleft())
 
     def call_hook(self, owner: RunningResource, fn: Callable[..., object], *args: Any) -> None:
         """Call a synchronous method of a handler under the monitor's context variables.
