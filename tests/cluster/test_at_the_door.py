@@ -50,9 +50,7 @@ async def test_a_handler_that_cannot_work() -> None:
             return True
 
     async with open_cluster() as cluster:
-        with pytest.raises(
-            TypeError, match=r"handler of 'r': .*write `async def is_alive\(self\)`"
-        ):
+        with pytest.raises(TypeError, match=r"'r': .*write `async def is_alive\(self\)`"):
             await cluster.add("r", Wrong)
         with pytest.raises(TypeError, match=r"handler of 'r': .*does not define online\(\)"):
             await cluster.add("r", ResourceHandler)
@@ -114,7 +112,7 @@ async def test_names_that_were_taken_while_a_handler_opened(autojump_clock: Mock
         async with trio.open_nursery() as nursery:
             nursery.start_soon(cluster.add, "other", Fine)
             with pytest.raises(InvalidStateError, match="a resource named 'other' already"):
-                await cluster.add("slow", lambda: Slow(), group="other")
+                await cluster.add("slow", Slow, group="other")
         assert closed == ["slow"]
         assert list(cluster.resources) == ["other"]
 
@@ -122,7 +120,8 @@ async def test_names_that_were_taken_while_a_handler_opened(autojump_clock: Mock
 @pytest.mark.parametrize("argument", ["properties", "deadlines", "poll", "restart"])
 async def test_arguments_of_another_type(argument: str) -> None:
     async with open_cluster() as cluster:
-        for value in (5, "fast", True):
+        wrong: tuple[Any, ...] = (5, "fast", True)
+        for value in wrong:
             with pytest.raises(TypeError, match=f"{argument} must be .*, not {value!r}"):
                 await cluster.add("r", Fine, **{argument: value})
         assert_nothing_was_added(cluster)
@@ -169,7 +168,7 @@ async def test_waiting_for_no_state_raises_at_once(autojump_clock: MockClock) ->
                 await resource.wait_state()
             for states in (("online",), ([RS.ONLINE],), (RS.ONLINE, None), (FailureReason.SIGNAL,)):
                 with pytest.raises(TypeError, match=r"such as ResourceState\.\w+, not "):
-                    await resource.wait_state(*states)  # type: ignore[arg-type]
+                    await resource.wait_state(*states)
 
 
 async def test_texts_are_texts(autojump_clock: MockClock) -> None:
@@ -209,7 +208,6 @@ async def test_what_waits_for_itself_is_refused_at_once(
 
     never = RestartPolicy(action=RestartAction.NONE)
     resource = await shop.cluster.add("own", Own, restart=never)
-    shop.cluster.resource("own")
     begun = trio.current_time()
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -306,4 +304,4 @@ async def test_an_error_without_a_text_stays_with_its_resource(
     assert good.state is RS.ONLINE
     assert repr(shop.cluster.history())
     assert str(odd.last_failure)
-    # And so it is while the cluster closes, where "close" raises.
+    # The fixture closes the cluster, where "close" raises.
