@@ -286,19 +286,20 @@ class Attempt(OnlineScope):
         return self.is_finished
 
     async def enter(self, manager: AbstractAsyncContextManager[T] | AbstractContextManager[T]) -> T:
-        if trio.lowlevel.current_task() is not self.task:
+        task = trio.lowlevel.current_task()
+        if task is not self.task:
             raise RuntimeError(
                 f"{self.name}: scope.enter() was called from a task of its own; a context "
                 "must be left in the task that entered it, so call it from online() itself"
             )
         contexts = self._open_contexts()
-        before = len(self.task.child_nurseries)
+        before = len(task.child_nurseries)
         if isinstance(manager, AbstractAsyncContextManager):
             entered = await contexts.stack.enter_async_context(manager)
         else:
             await trio.lowlevel.checkpoint()
             entered = contexts.stack.enter_context(manager)
-        contexts.nurseries += tuple(self.task.child_nurseries[before:])
+        contexts.nurseries += tuple(task.child_nurseries[before:])
         return entered
 
     def start_soon(
