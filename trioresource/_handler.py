@@ -559,9 +559,13 @@ def _find_entry_point_mistakes(handler: ResourceHandler[Any]) -> list[str]:
             found = getattr(handler, name)
             if not callable(found):
                 mistakes.append(f"{kind.__qualname__}.{name} is {show(found)}, not a method")
-            elif inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found):
+                continue
+            found_async = is_async(found)
+            if found_async and must_be_async:
+                continue
+            if inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found):
                 mistakes.append(f"{kind.__qualname__}.{name} must not contain a yield")
-            elif is_async(found) not in (must_be_async, None):
+            elif found_async is (not must_be_async):
                 right = "async def" if must_be_async else "def"
                 nature = "is not an async function" if must_be_async else "must not be async"
                 mistakes.append(
