@@ -46,7 +46,7 @@ def assert_nothing_was_added(cluster: Cluster) -> None:
 
 async def test_a_handler_that_cannot_work() -> None:
     class Wrong(Fine):
-        def is_alive(self) -> bool:  # type: ignore[override]
+        def is_alive(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
             return True
 
     async with open_cluster() as cluster:
@@ -55,7 +55,7 @@ async def test_a_handler_that_cannot_work() -> None:
         with pytest.raises(TypeError, match=r"handler of 'r': .*does not define online\(\)"):
             await cluster.add("r", ResourceHandler)
         with pytest.raises(TypeError, match="handler of 'r': 5 is neither"):
-            await cluster.add("r", 5)  # type: ignore[arg-type]
+            await cluster.add("r", 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         assert_nothing_was_added(cluster)
         assert (await cluster.add("r", Fine)).name == "r"
 
@@ -153,7 +153,7 @@ async def test_what_is_no_number_of_events(value: Any) -> None:
     async with open_cluster() as cluster:
         with pytest.raises(ValueError, match="buffer must be"):
             cluster.subscribe(buffer=value)
-        with cluster.subscribe(buffer=INF):  # type: ignore[arg-type]
+        with cluster.subscribe(buffer=INF):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
             pass
 
 
@@ -168,7 +168,7 @@ async def test_waiting_for_no_state_raises_at_once(autojump_clock: MockClock) ->
                 await resource.wait_state()
             for states in (("online",), ([RS.ONLINE],), (RS.ONLINE, None), (FailureReason.SIGNAL,)):
                 with pytest.raises(TypeError, match=r"such as ResourceState\.\w+, not "):
-                    await resource.wait_state(*states)
+                    await resource.wait_state(*states)  # pyright: ignore[reportArgumentType]
 
 
 async def test_texts_are_texts(autojump_clock: MockClock) -> None:
@@ -176,9 +176,9 @@ async def test_texts_are_texts(autojump_clock: MockClock) -> None:
         resource = await cluster.add("r", Fine)
         await resource.online()
         with pytest.raises(TypeError, match="detail must be a str, not 5"):
-            resource.fail(5)  # type: ignore[arg-type]
+            resource.fail(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         with pytest.raises(TypeError, match="code must be a str, not None"):
-            await resource.control(None)  # type: ignore[arg-type]
+            await resource.control(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         assert resource.state is RS.ONLINE
 
 

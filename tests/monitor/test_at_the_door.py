@@ -98,10 +98,10 @@ async def test_an_entry_point_that_must_not_be_async(
 
 async def test_all_mistakes_of_a_handler_are_in_one_error(monitor: ResourceMonitor) -> None:
     class Wrong(ResourceHandler[Any]):
-        def is_alive(self) -> bool:  # type: ignore[override]
+        def is_alive(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
             return True
 
-        async def looks_alive(self) -> bool:  # type: ignore[override]
+        async def looks_alive(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
             return True
 
     with pytest.raises(TypeError) as caught:
@@ -171,7 +171,7 @@ async def test_what_makes_no_handler(monitor: ResourceMonitor) -> None:
         (NoRepr(), "NoRepr, whose __repr__ raised RuntimeError"),
     ):
         with pytest.raises(TypeError, match=f"handler of 'r': .*{wrong}"):
-            await monitor.host("r", handler)  # type: ignore[arg-type]
+            await monitor.host("r", handler)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert dict(monitor.resources) == {}
 
 
@@ -396,7 +396,7 @@ async def test_a_detail_that_is_no_text_fails_its_task(
 
         async def detect(self, scope: OnlineScope) -> None:
             await trio.sleep(1)
-            scope.report_failure(None)  # type: ignore[arg-type]
+            scope.report_failure(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     hosted = await monitor.host("r", Reports)
     await hosted.online()
@@ -580,9 +580,9 @@ async def test_keywords_belong_into_a_partial(
     class Starts(ResourceHandler[Any]):
         async def online(self, scope: OnlineScope) -> None:
             with pytest.raises(TypeError, match=r"start_soon\(\).*functools.partial\(fn, x=\.\.\."):
-                scope.start_soon(self.task, x=1)  # type: ignore[arg-type]
+                scope.start_soon(self.task, x=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
             with pytest.raises(TypeError, match=r"start\(\).*functools.partial\(fn, x=\.\.\."):
-                await scope.start(self.task, x=1)  # type: ignore[arg-type]
+                await scope.start(self.task, x=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
             scope.start_soon(functools.partial(self.task, x=1))
 
         async def task(self, x: int) -> None:
@@ -600,7 +600,7 @@ async def test_a_service_takes_keywords_in_a_partial(
     autojump_clock: MockClock, monitor: ResourceMonitor
 ) -> None:
     with pytest.raises(TypeError, match=r"service\(\).*functools.partial\(fn, port=\.\.\.\)"):
-        service(serve, port=80)  # type: ignore[arg-type]
+        service(serve, port=80)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     hosted = await monitor.host("r", service(functools.partial(serve, port=80)))
     await hosted.online()
     assert hosted.value == 80
@@ -617,7 +617,7 @@ def test_a_service_needs_an_async_function() -> None:
         (nothing(), r"takes the function, not what it returns: service\(nothing, \.\.\.\)"),
     ):
         with pytest.raises(TypeError, match=rf"service\(\) {wrong}"):
-            service(fn)  # type: ignore[arg-type]
+            service(fn)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def test_wait_state_needs_states(monitor: ResourceMonitor) -> None:
@@ -627,7 +627,7 @@ async def test_wait_state_needs_states(monitor: ResourceMonitor) -> None:
             await hosted.wait_state()
         for states in (("online",), ([RS.ONLINE],), (RS.ONLINE, None)):
             with pytest.raises(TypeError, match=r"wait_state\(\) takes members of ResourceState"):
-                await hosted.wait_state(*states)
+                await hosted.wait_state(*states)  # pyright: ignore[reportArgumentType]
         for seconds in (None, True, float("nan"), -1, "1", float("inf"), 10**400):
             with pytest.raises(ValueError, match="held_for must be"):
-                await hosted.wait_state(RS.OFFLINE, held_for=seconds)  # type: ignore[arg-type]
+                await hosted.wait_state(RS.OFFLINE, held_for=seconds)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
