@@ -6,17 +6,30 @@ It may be written with Trio or with anyio.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, final, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Never,
+    final,
+    get_args,
+    get_origin,
+)
 
 import attrs
 from typing_extensions import TypeVar
 
-from ._errors import UnknownControlCode
+from ._errors import InvalidStateError, UnknownControlCode
 from ._model.policy import Deadlines, PollIntervals
 from ._model.properties import NoProperties, Properties
+from ._util.arguments import refuse_keywords, show
+from ._util.callables import is_async
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -79,7 +92,11 @@ class OnlineScope(ABC):
 
     @abstractmethod
     def start_soon(
-        self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
+        self,
+        fn: Callable[..., Awaitable[object]],
+        *args: Any,
+        name: str | None = None,
+        **keywords: Never,
     ) -> None:
         """Start a background task that is cancelled when the attempt ends.
 
@@ -91,14 +108,20 @@ class OnlineScope(ABC):
             fn: an async function.
             args: its positional arguments.
             name: the name of the task in task trees; by default the function's.
+            keywords: refused; use ``functools.partial(fn, key=value)``.
 
         Raises:
             RuntimeError: the attempt is over.
+            TypeError: keyword arguments for the function.
         """
 
     @abstractmethod
     async def start(
-        self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
+        self,
+        fn: Callable[..., Awaitable[object]],
+        *args: Any,
+        name: str | None = None,
+        **keywords: Never,
     ) -> Any:
         """Start a background task and wait until it calls ``task_status.started(value)``.
 
@@ -110,12 +133,14 @@ class OnlineScope(ABC):
                 ``nursery.start`` accepts it.
             args: its positional arguments.
             name: the name of the task in task trees; by default the function's.
+            keywords: refused; use ``functools.partial(fn, key=value)``.
 
         Returns:
             The value that the task passes to ``started``.
 
         Raises:
             RuntimeError: the attempt is over.
+            TypeError: keyword arguments for the function.
             Exception: what the task raised before it called ``started``.
         """
 
@@ -132,6 +157,10 @@ class OnlineScope(ABC):
         Returns:
             True to go on. False if the attempt is over: the report was dropped, and the caller
             should stop.
+
+        Raises:
+            TypeError: the message is not a ``str``, or the fraction is not a number.
+            ValueError: the fraction is not from 0 to 1.
         """
 
     @abstractmethod
@@ -148,6 +177,9 @@ class OnlineScope(ABC):
         Returns:
             False if the attempt is over or goes offline: the report was dropped. From another
             thread, True means that the report is on its way.
+
+        Raises:
+            TypeError: the detail is not a ``str``.
         """
 
     @abstractmethod
@@ -157,7 +189,8 @@ class OnlineScope(ABC):
         Each message counts as a call of ``report_failure``: ``send_nowait("lost the primary")``.
         The channel has no bound, so sending never waits. Pass it to any task of this Trio run; a
         detector in another thread calls ``report_failure``. A detector that watches many
-        resources holds a channel of each. Closing the channel changes nothing.
+        resources holds a channel of each. Closing the channel changes nothing. A message that is
+        no ``str`` counts as well, and is reported as its ``repr``.
 
         From the first call on, ``looks_alive`` is not polled in this attempt, because the
         detector is faster. ``is_alive`` is polled as before (Windows: the event handle that
@@ -194,6 +227,8 @@ class ResourceHandler(Generic[PropertiesT]):
     dynamic ones."""
     name: str = ""
     """The name of the resource. The monitor sets it, like ``properties``, before ``open``."""
+    _hosted_id: int | None = None
+    # Its own id() while a monitor hosts it. A plain flag would be true in a copy as well.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -393,7 +428,7 @@ class Service:
         return ServiceHandler(self.fn, self.args)
 
 
-def service(fn: Callable[..., Awaitable[object]], *args: Any) -> Service:
+def service(fn: Callable[..., Awaitable[object]], *args: Any, **keywords: Never) -> Service:
     """Make a handler of any function that ``nursery.start`` accepts.
 
     The resource is online when the function calls ``task_status.started(value)``, and ``value`` is
@@ -403,11 +438,141 @@ def service(fn: Callable[..., Awaitable[object]], *args: Any) -> Service:
     Args:
         fn: an async function that takes ``task_status``.
         args: its positional arguments.
+        keywords: refused; use ``functools.partial(fn, key=value)``.
 
     Returns:
         A handler factory, for ``cluster.add`` or ``monitor.host``.
+
+    Raises:
+        TypeError: the function is not async, or there are keyword arguments for it.
     """
+    refuse_keywords("service()", keywords)
+    given: object = fn
+    if inspect.iscoroutine(given):
+        # Closed, or Python would warn that nothing has awaited it.
+        given.close()
+        raise TypeError(
+            f"service() takes the function, not what it returns: service({given.__name__}, ...)"
+            f" and not service({given.__name__}(...))"
+        )
+    if not callable(given) or is_async(given) is False:
+        raise TypeError(f"service() needs an async function, not {show(given)}")
     return Service(fn, args)
+
+
+_ASYNC_ENTRY_POINTS: Final = (
+    "open",
+    "online",
+    "offline",
+    "terminate",
+    "close",
+    "is_alive",
+    "control",
+)
+_PLAIN_ENTRY_POINTS: Final = ("looks_alive", "properties_changed")
+
+_PARAMETERS: Final = {
+    "online": "(self, scope)",
+    "offline": "(self, scope)",
+    "control": "(self, code, argument=None)",
+    "properties_changed": "(self, previous)",
+}
+"""The parameters of the entry points that have any, for errors."""
+
+
+def make_handler(factory: object, *, resource: str) -> ResourceHandler[Any]:
+    """Make the handler of a resource, and check that it can be one.
+
+    Args:
+        factory: what the user gave as the handler.
+        resource: the name of the resource, for errors.
+
+    Raises:
+        TypeError: it makes no handler, or one that cannot work.
+        InvalidStateError: the handler is that of another resource already.
+        Exception: what the factory raised.
+    """
+    wrong = _find_factory_mistake(factory)
+    if wrong:
+        raise TypeError(f"handler of {resource!r}: {wrong}")
+    assert callable(factory)
+    made = factory()
+    if not isinstance(made, ResourceHandler):
+        shown = show(made)
+        if inspect.iscoroutine(made):
+            made.close()
+        raise TypeError(
+            f"handler of {resource!r}: {show(factory)} returned {shown}, and not a new"
+            " trioresource.ResourceHandler"
+        )
+    mistakes = _find_entry_point_mistakes(made)
+    if mistakes:
+        raise TypeError(f"handler of {resource!r}: {'; '.join(mistakes)}")
+    if made._hosted_id == id(made):
+        raise InvalidStateError(
+            f"handler of {resource!r}: {show(factory)} returned the handler of {made.name!r} again;"
+            " each resource needs a handler of its own, so make a new one at each call"
+        )
+    return made
+
+
+def mark_hosted(handler: ResourceHandler[Any], *, is_hosted: bool) -> None:
+    """Note whether a monitor hosts a handler, so that no other resource gets it meanwhile."""
+    handler._hosted_id = id(handler) if is_hosted else None
+
+
+def _find_factory_mistake(factory: object) -> str | None:
+    """Say what is wrong with a factory, as far as that is seen without calling it."""
+    if isinstance(factory, ResourceHandler):
+        return (
+            f"{show(factory)} is a handler already; pass its class, or a function that makes a new"
+            " handler at each call"
+        )
+    if inspect.iscoroutine(factory):
+        # Closed, or Python would warn that nothing has awaited it.
+        factory.close()
+        return f"{show(factory)} is a call; to run an async function, pass service(fn, *args)"
+    if isinstance(factory, type):
+        if not issubclass(factory, ResourceHandler):
+            return f"{factory.__name__} is no subclass of trioresource.ResourceHandler"
+    elif not callable(factory):
+        return f"{show(factory)} is neither a handler class nor a function that makes a handler"
+    elif is_async(factory):
+        return f"{show(factory)} is an async function; to run it, pass service(fn, *args)"
+    return None
+
+
+def _find_entry_point_mistakes(handler: ResourceHandler[Any]) -> list[str]:
+    kind = type(handler)
+    mistakes = []
+    for names, must_be_async in ((_ASYNC_ENTRY_POINTS, True), (_PLAIN_ENTRY_POINTS, False)):
+        for name in names:
+            inherited = getattr(ResourceHandler, name)
+            if getattr(kind, name) is inherited and name not in vars(handler):
+                if name == "online":
+                    mistakes.append(
+                        f"{kind.__qualname__} does not define online(); write"
+                        " `async def online(self, scope)`"
+                    )
+                continue
+            # Of the instance, so that a partialmethod or an attribute is seen as it is called.
+            found = getattr(handler, name)
+            if not callable(found):
+                mistakes.append(f"{kind.__qualname__}.{name} is {show(found)}, not a method")
+                continue
+            found_async = is_async(found)
+            if found_async and must_be_async:
+                continue
+            if inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found):
+                mistakes.append(f"{kind.__qualname__}.{name} must not contain a yield")
+            elif found_async is (not must_be_async):
+                right = "async def" if must_be_async else "def"
+                nature = "is not an async function" if must_be_async else "must not be async"
+                mistakes.append(
+                    f"{kind.__qualname__}.{name} {nature}; write"
+                    f" `{right} {name}{_PARAMETERS.get(name, '(self)')}`"
+                )
+    return mistakes
 
 
 # A base class without an argument of its own still needs the information of a type.

@@ -93,7 +93,7 @@ async def test_dependencies_that_can_not_be(
     shop: Shop, autojump_clock: MockClock, depends_on: str, wrong: str
 ) -> None:
     db = await shop.add("db")
-    await shop.add("far", group="far")
+    await shop.add("far", group="farther")
     with pytest.raises(DependencyError, match=wrong):
         await shop.add("web", depends_on)
     await shop.cluster.remove("far")

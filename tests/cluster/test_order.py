@@ -171,7 +171,7 @@ async def test_nobody_waits_for_a_failed_provider_that_waits_in_vain(
 async def test_the_state_of_a_group_is_computed(shop: Shop, autojump_clock: MockClock) -> None:
     db = await shop.add("db", online=1)
     web = await shop.add("web", "[db]", restart=NEVER)
-    other = await shop.add("other", group="other")
+    other = await shop.add("other", group="others")
     group = shop.cluster.group("shop")
     seen = [group.state]
     await web.online()
@@ -186,8 +186,8 @@ async def test_the_state_of_a_group_is_computed(shop: Shop, autojump_clock: Mock
     seen.append(group.state)
     assert seen == [GS.OFFLINE, GS.PENDING, GS.ONLINE, GS.PARTIAL_ONLINE, GS.FAILED]
     assert group.states == {"db": RS.ONLINE, "web": RS.FAILED}
-    assert shop.cluster.group("other").state is GS.OFFLINE
-    assert other.group == "other"
+    assert shop.cluster.group("others").state is GS.OFFLINE
+    assert other.group == "others"
     assert db.dependents == ("web",)
     assert web.providers == ("db",)
 

@@ -8,6 +8,7 @@ import pytest
 
 from trioresource import (
     Applied,
+    OnlineScope,
     Properties,
     PropertyError,
     Resource,
@@ -109,7 +110,8 @@ async def test_defaults_of_the_type_stand_below(shop: Shop, autojump_clock: Mock
 
     @resource_type("needy", property_defaults={"host": "localhost"})
     class NeedyHandler(ResourceHandler[Needy]):
-        pass
+        async def online(self, scope: OnlineScope) -> None:
+            pass
 
     needy = await shop.cluster.add("needy", NeedyHandler, group="shop")
     await needy.online()

@@ -127,6 +127,9 @@ async def test_interrupts_take_the_monitor_down(
                 raise kind
 
     class Neighbour(ResourceHandler[Any]):
+        async def online(self, scope: OnlineScope) -> None:
+            pass
+
         async def terminate(self) -> None:
             events.append("neighbour terminated")
 

@@ -28,6 +28,8 @@ from trioresource import (
     open_monitor,
 )
 
+from .conftest import Watched
+
 if TYPE_CHECKING:
     from trio.testing import MockClock
 
@@ -138,7 +140,7 @@ async def test_control_answers_and_raises(
         await hosted.control("echo", LookupError("nothing there"))
     assert hosted.state is RS.OFFLINE
 
-    plain = await monitor.host("plain", ResourceHandler)
+    plain = await monitor.host("plain", Watched)
     with pytest.raises(UnknownControlCode, match=r"plain: .* has no control code 'x'"):
         await plain.control("x")
 
@@ -182,7 +184,7 @@ async def test_open_that_raises_hosts_nothing(
 ) -> None:
     closed: list[str] = []
 
-    class Bad(ResourceHandler[Any]):
+    class Bad(Watched):
         async def open(self) -> None:
             raise LookupError("nothing to open")
 
@@ -193,7 +195,7 @@ async def test_open_that_raises_hosts_nothing(
         await monitor.host("r", Bad)
     assert dict(monitor.resources) == {}
     assert closed == []
-    await monitor.host("r", ResourceHandler)
+    await monitor.host("r", Watched)
 
 
 async def test_names_are_unique_and_a_closing_monitor_takes_nothing(

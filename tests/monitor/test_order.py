@@ -27,6 +27,8 @@ from trioresource import (
 )
 from trioresource._util.timers import TimerQueue, Timers
 
+from .conftest import Watched
+
 if TYPE_CHECKING:
     from trio.testing import MockClock
 
@@ -36,6 +38,9 @@ SOURCES = sorted(Path(trioresource.__file__).parent.rglob("*.py"))
 
 async def test_six_hours_take_a_moment(autojump_clock: MockClock) -> None:
     class Fine(ResourceHandler[Any]):
+        async def online(self, scope: OnlineScope) -> None:
+            pass
+
         def looks_alive(self) -> bool:
             return True
 
@@ -289,7 +294,7 @@ async def test_the_garbage_collector_is_the_programs_own(autojump_clock: MockClo
     """Rule 12: also a burst of starts changes nothing that belongs to the whole process."""
     before = (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())
     async with open_monitor() as monitor:
-        hosted = [await monitor.host(f"r{number}", ResourceHandler) for number in range(600)]
+        hosted = [await monitor.host(f"r{number}", Watched) for number in range(600)]
         for one in hosted:
             one.begin_online()
         assert (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()) == before
@@ -322,6 +327,9 @@ async def test_polls_of_many_resources_come_in_the_order_of_coming_online(
     polled: list[str] = []
 
     class Polled(ResourceHandler[Any]):
+        async def online(self, scope: OnlineScope) -> None:
+            pass
+
         def looks_alive(self) -> bool:
             polled.append(self.name)
             return True

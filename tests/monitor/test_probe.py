@@ -11,6 +11,7 @@ import trio.testing
 from trioresource import (
     Deadlines,
     FailureReason,
+    OnlineScope,
     PollIntervals,
     ProbeInconclusive,
     ResourceHandler,
@@ -53,6 +54,9 @@ async def test_a_probe_that_hangs_is_a_failure(
 
 async def test_a_probe_that_can_not_be_cancelled_is_noticed(autojump_clock: MockClock) -> None:
     class Hangs(ResourceHandler[Any]):
+        async def online(self, scope: OnlineScope) -> None:
+            pass
+
         async def is_alive(self) -> bool:
             await cling(100)
             return True

@@ -15,6 +15,7 @@ from .._model.dependencies import MAX_DEPTH, parse_dependencies, validate_depend
 from .._model.policy import RestartPolicy
 from .._model.states import NodeState, ResourceState
 from .._monitor.monitor import open_monitor_below
+from .._util.arguments import check_count, check_instance, check_name, check_seconds
 from .._util.construction import NoPublicConstructor, construct
 from .._util.nurseries import open_shielded_nursery, ungrouped
 from .._util.timers import Timers
@@ -130,14 +131,21 @@ class Cluster(metaclass=NoPublicConstructor):
             The resource.
 
         Raises:
-            InvalidStateError: the name is taken, or the cluster is closing.
+            InvalidStateError: the name is taken, also by a group, or the name of a new group is
+                that of a resource; the handler is that of another resource already; or the
+                cluster is closing.
+            TypeError: the handler cannot work (it defines no ``online``, or an entry point
+                that is not async and must be, or the reverse), or an argument is of another type.
             DependencyError: the dependencies are invalid; nothing was added.
             PropertyError: the properties are not what the type accepts.
-            ValueError: the drain deadline is not a number of at least 0.
+            ValueError: the drain deadline is not a number of at least 0, or a name cannot be
+                written in an expression of dependencies.
             Exception: what the handler's ``open`` raised; nothing was added.
         """
-        if not drain_deadline >= 0:
-            raise ValueError(f"drain_deadline must be at least 0, not {drain_deadline!r}")
+        check_name("resource", name)
+        check_name("group", group)
+        check_instance("restart", restart, RestartPolicy)
+        drain_deadline = check_seconds("drain_deadline", drain_deadline)
         dependencies = parse_dependencies(depends_on, owner=name)
         self._check_addition(name, group, dependencies)
         hosted = await self._monitor.host(
@@ -169,6 +177,17 @@ class Cluster(metaclass=NoPublicConstructor):
         if self._engine.is_closing:
             raise InvalidStateError("the cluster is closing")
         records = self._engine.records
+        # Commands take names of both: online("shop") must have one meaning.
+        if name == group:
+            raise InvalidStateError(
+                f"a resource and its group cannot both be named {name!r}; rename either"
+            )
+        if name in self._engine.groups:
+            raise InvalidStateError(f"there is a group named {name!r} already; rename the resource")
+        if group in records:
+            raise InvalidStateError(
+                f"there is a resource named {group!r} already; rename the group"
+            )
         providers = [records.get(provider) for provider in dependencies.names]
         if all(
             provider
@@ -307,7 +326,11 @@ class Cluster(metaclass=NoPublicConstructor):
 
         Returns:
             A context manager that gives something to iterate over with ``async for``.
+
+        Raises:
+            ValueError: the buffer is neither a whole number of at least 1 nor infinite.
         """
+        check_count("buffer", buffer, least=1, is_inf_allowed=True)
         return self._log.subscribe(buffer)
 
     def history(self, resource: str | None = None) -> tuple[ClusterEvent, ...]:
@@ -329,6 +352,7 @@ class Cluster(metaclass=NoPublicConstructor):
         Args:
             deadline: how many seconds the orderly part may take.
         """
+        deadline = check_seconds("deadline", deadline)
         self._engine.is_closing = True
         self._engine.touch_all()
         self._engine.work()
@@ -366,6 +390,10 @@ def open_cluster(
     Returns:
         An asynchronous context manager that gives the cluster.
 
+    Raises:
+        ValueError: ``shutdown_deadline`` is not a number of at least 0, or ``history`` is not a
+            whole number of at least 0.
+
     Example:
         ```python
         async with open_cluster() as cluster:
@@ -373,6 +401,8 @@ def open_cluster(
             await database.online()
         ```
     """
+    shutdown_deadline = check_seconds("shutdown_deadline", shutdown_deadline)
+    check_count("history", history, least=0)
     generator = random or random_module.Random()
     log = EventLog(history)
     return ungrouped(

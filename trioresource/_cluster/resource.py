@@ -11,8 +11,9 @@ import trio
 from .._errors import InvalidStateError, OfflineFailed, ResourceNotAvailable
 from .._model.properties import changed_names, check_changes, is_dynamic
 from .._model.states import ResourceState
+from .._util.arguments import check_members, check_seconds, check_text
 from .._util.construction import NoPublicConstructor
-from .._util.running import is_task_of
+from .._util.running import is_entry_point_of, is_task_of
 from .answers import answer_online, describe_stuck, raise_if_cannot_come_online
 
 if TYPE_CHECKING:
@@ -209,7 +210,9 @@ class Resource(metaclass=NoPublicConstructor):
         Raises:
             InvalidStateError: no attempt of it is at work, or it was removed.
             ResourceLocked: it is locked.
+            TypeError: the detail is not a ``str``.
         """
+        detail = check_text("detail", detail)
         record = self._record
         self._engine.check([record])
         if not record.is_up and record.reported.state is not ResourceState.OFFLINE_PENDING:
@@ -227,8 +230,16 @@ class Resource(metaclass=NoPublicConstructor):
             The state; it may have changed again since.
 
         Raises:
-            InvalidStateError: it is removed, or the cluster closes, before it is in that state.
+            InvalidStateError: it is removed, or the cluster closes, before it is in that state;
+                or called by an entry point of the resource itself, which has to end before the
+                resource can get there.
+            TypeError: what is given is not a ``ResourceState``.
+            ValueError: no state is given, or ``held_for`` is not a number of at least 0.
         """
+        check_members("wait_state()", states, ResourceState)
+        held_for = check_seconds("held_for", held_for, is_finite=True)
+        if self.state not in states:
+            self._refuse_own_entry_point("wait_state")
         record, engine = self._record, self._engine
         found: ResourceState | None
         if engine.knows(record):
@@ -254,14 +265,24 @@ class Resource(metaclass=NoPublicConstructor):
             OnlineFailed: it has failed and is not being restarted.
             ProviderFailed: one that it depends on has.
             ResourceStuck: its last attempt has still not ended.
-            InvalidStateError: it was removed, or the cluster is closing.
+            InvalidStateError: it was removed, or the cluster is closing; or called by an entry
+                point of the resource itself, which has to end first.
         """
         await trio.lowlevel.checkpoint()
         record = self._record
+        if not record.is_online:
+            self._refuse_own_entry_point("wait_online")
         while not (record.state is ResourceState.ONLINE and record.is_online):
             raise_if_cannot_come_online(record, closing=self._engine.is_closing)
             await record.next_change()
         return record.reported.value
+
+    def _refuse_own_entry_point(self, call: str) -> None:
+        if is_entry_point_of(self._record.hosted.instance):
+            raise InvalidStateError(
+                f"{self.name}: {call}() was called by an entry point of the resource itself, and"
+                " would wait for its own end; call it from a task of scope.start_soon()"
+            )
 
     @asynccontextmanager
     async def available(self) -> AsyncGenerator[Any, None]:
@@ -336,10 +357,14 @@ class Resource(metaclass=NoPublicConstructor):
 
         Raises:
             UnknownControlCode: the type does not know it.
+            InvalidStateError: the resource is closed; or called by an entry point of the
+                resource itself: only one runs at a time.
+            TypeError: the code is not a ``str``.
             ResourceNotAvailable: the resource was terminated meanwhile.
             TimeoutError: it took longer than the deadlock deadline.
             Exception: what the handler raised.
         """
+        code = check_text("code", code)
         return await self._record.hosted.control(code, argument)
 
     def set_locked(self, locked: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from .._util.arguments import show
 from .states import ResourceState
 
 
@@ -77,7 +78,7 @@ class FailureReport(_FromMonitor):
     """What happened, in words for people."""
     time: float
     """Seconds on Trio's clock."""
-    error: BaseException | None = attrs.field(default=None, eq=False)
+    error: BaseException | None = attrs.field(default=None, eq=False, repr=show)
     """The exception behind the failure, where there is one."""
 
     def __str__(self) -> str:
@@ -132,7 +133,7 @@ class ProbeInconclusive(_FromMonitor):
 
     resource: str
     epoch: int
-    error: BaseException = attrs.field(eq=False)
+    error: BaseException = attrs.field(eq=False, repr=show)
     time: float
     """Seconds on Trio's clock."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import functools
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Never, Protocol, TypeVar, final
 
 import attrs
 import trio
@@ -22,6 +22,7 @@ import trio
 from .._errors import PropertyError
 from .._handler import OnlineScope, ResourceHandler
 from .._model.reports import FailureReason, describe_error
+from .._util.arguments import check_fraction, check_text, refuse_keywords
 from .._util.running import RUNNING_RESOURCE, RunningResource
 from .._util.task_tree import is_within
 from .._util.timers import TimerQueue
@@ -30,7 +31,7 @@ from .background import BackgroundTask, Contexts
 from .messages import Messages
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractContextManager
 
     from .._model.policy import Deadlines
@@ -280,20 +281,30 @@ class Attempt(OnlineScope):
         return self.is_finished
 
     async def enter(self, manager: AbstractAsyncContextManager[T] | AbstractContextManager[T]) -> T:
-        if trio.lowlevel.current_task() is not self.task:
+        task = trio.lowlevel.current_task()
+        if task is not self.task:
             raise RuntimeError(
                 f"{self.name}: scope.enter() was called from a task of its own; a context "
                 "must be left in the task that entered it, so call it from online() itself"
             )
-        stack = self._open_contexts().stack
+        contexts = self._open_contexts()
+        before = len(task.child_nurseries)
         if isinstance(manager, AbstractAsyncContextManager):
-            return await stack.enter_async_context(manager)
-        await trio.lowlevel.checkpoint()
-        return stack.enter_context(manager)
+            entered = await contexts.stack.enter_async_context(manager)
+        else:
+            await trio.lowlevel.checkpoint()
+            entered = contexts.stack.enter_context(manager)
+        contexts.nurseries += tuple(task.child_nurseries[before:])
+        return entered
 
     def start_soon(
-        self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
+        self,
+        fn: Callable[..., Awaitable[object]],
+        *args: Any,
+        name: str | None = None,
+        **keywords: Never,
     ) -> None:
+        refuse_keywords("scope.start_soon()", keywords)
         background = BackgroundTask(self, fn, args)
         self.owner.launcher.start_soon(
             self._open_nursery(), background.run, name=self._task_name(fn, name)
@@ -301,8 +312,13 @@ class Attempt(OnlineScope):
         self._open_contexts().stack.push_async_callback(background.stop)
 
     async def start(
-        self, fn: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
+        self,
+        fn: Callable[..., Awaitable[object]],
+        *args: Any,
+        name: str | None = None,
+        **keywords: Never,
     ) -> Any:
+        refuse_keywords("scope.start()", keywords)
         background = BackgroundTask(self, fn, args)
         value = await self._open_nursery().start(
             background.run_until_started, name=self._task_name(fn, name)
@@ -311,6 +327,10 @@ class Attempt(OnlineScope):
         return value
 
     def report_progress(self, message: str = "", *, fraction: float | None = None) -> bool:
+        # Checked also when it changes nothing, and before it is passed on: what it is used for
+        # must never fail outside of the handler.
+        message = check_text("the message of report_progress()", message)
+        fraction = check_fraction("the fraction of report_progress()", fraction)
         if self.is_finished or self.phase is Phase.ENDED:
             return False
         if self.phase is Phase.STARTING or self.phase is Phase.STOPPING:
@@ -319,6 +339,7 @@ class Attempt(OnlineScope):
         return True
 
     def report_failure(self, detail: str) -> bool:
+        detail = check_text("the detail of report_failure()", detail)
         owner = self.owner
         if not owner.launcher.is_in_this_run():
             return owner.launcher.run_sync_soon(self.report_failure, detail)
@@ -427,6 +448,12 @@ class Attempt(OnlineScope):
         """Wake the tasks that wait for the end: it has come, or the attempt is stuck."""
         if self._joiners is not None:
             self._joiners.wake()
+
+    def held_nurseries(self) -> Sequence[trio.Nursery]:
+        """The nurseries whose tasks outlive ``online``: its own, and those in its contexts."""
+        if self.nursery is None or self._contexts is None:
+            return ()
+        return (self.nursery, *self._contexts.nurseries)
 
     def is_current_task_within(self) -> bool:
         """Whether the caller is a task of this attempt, so that it cannot join it."""

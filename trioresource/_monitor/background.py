@@ -42,10 +42,12 @@ class TaskOwner(Protocol):
 class Contexts:
     """The exit stack of an attempt, made when there is something to put on it."""
 
-    __slots__ = ("_stack",)
+    __slots__ = ("_stack", "nurseries")
 
     def __init__(self) -> None:
         self._stack: AsyncExitStack | None = None
+        self.nurseries: tuple[trio.Nursery, ...] = ()
+        """The nurseries in the contexts, whose tasks outlive the entry point."""
 
     @property
     def stack(self) -> AsyncExitStack:

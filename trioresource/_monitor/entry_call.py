@@ -107,6 +107,8 @@ class EntryCall:
     async def _work(self) -> None:
         instance = self._instance
         RUNNING_RESOURCE.set(instance)
+        # From here on, it is this task that keeps the others waiting, and not the caller.
+        instance.entry_lock.task = trio.lowlevel.current_task()
         # Stands if the task is cancelled, by the end of the attempt, before it has an answer.
         self._error = ResourceNotAvailable(f"{instance.name} was terminated during {self._name}")
         try:

@@ -17,11 +17,13 @@ class EntryPointLock:
     the task that runs the entry point.
     """
 
-    __slots__ = ("_waiting", "running")
+    __slots__ = ("_waiting", "running", "task")
 
     def __init__(self) -> None:
         self.running: str | None = None
         """The name of the entry point that runs."""
+        self.task: trio.lowlevel.Task | None = None
+        """The task that asked for it, or the one it was handed to."""
         self._waiting: deque[tuple[str, trio.lowlevel.Task]] | None = None
 
     async def acquire(self, entry_point: str) -> None:
@@ -31,6 +33,7 @@ class EntryPointLock:
         """
         if self.running is None:
             self.running = entry_point
+            self.task = trio.lowlevel.current_task()
             return
         if self._waiting is None:
             self._waiting = deque()
@@ -47,7 +50,7 @@ class EntryPointLock:
     def release(self) -> None:
         """Let the next entry point run."""
         if self._waiting:
-            self.running, task = self._waiting.popleft()
-            trio.lowlevel.reschedule(task)
+            self.running, self.task = self._waiting.popleft()
+            trio.lowlevel.reschedule(self.task)
         else:
-            self.running = None
+            self.running = self.task = None

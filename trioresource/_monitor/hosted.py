@@ -14,9 +14,11 @@ from .._errors import (
     ResourceNotAvailable,
     ResourceStuck,
 )
-from .._model.reports import FailureReason
+from .._model.reports import FailureReason, describe_error
 from .._model.states import ResourceState
+from .._util.arguments import check_members, check_seconds, check_text
 from .._util.construction import NoPublicConstructor
+from .._util.running import is_entry_point_of
 from .._util.waiting import Watched, soft_deadline
 from .attempt import Phase
 from .entry_call import EntryCall
@@ -260,7 +262,9 @@ class HostedResource(metaclass=NoPublicConstructor):
 
         Raises:
             InvalidStateError: no epoch is given, and it is neither online nor pending.
+            TypeError: the detail is not a ``str``.
         """
+        detail = check_text("detail", detail)
         instance = self._instance
         instance.take_command(None)
         attempt = instance.attempt
@@ -381,7 +385,17 @@ class HostedResource(metaclass=NoPublicConstructor):
 
         Returns:
             The state; it may have changed again since.
+
+        Raises:
+            InvalidStateError: called by an entry point of the resource itself, which has to end
+                before the resource can get there.
+            TypeError: what is given is not a ``ResourceState``.
+            ValueError: no state is given, or ``held_for`` is not a number of at least 0.
         """
+        check_members("wait_state()", states, ResourceState)
+        held_for = check_seconds("held_for", held_for, is_finite=True)
+        if self.state not in states:
+            self._refuse_own_entry_point("wait_state")
         instance = self._instance
         if instance.watched is None:
             instance.watched = Watched(instance.state)
@@ -406,7 +420,8 @@ class HostedResource(metaclass=NoPublicConstructor):
             instance.apply_properties()
         except Exception as error:
             # As for every other entry point: the resource has failed, and nothing else.
-            attempt.fail(FailureReason.REQUESTED, f"properties_changed raised {error!r}")
+            detail = f"properties_changed raised {describe_error(error)}"
+            attempt.fail(FailureReason.REQUESTED, detail, error)
             return False
         return True
 
@@ -423,14 +438,18 @@ class HostedResource(metaclass=NoPublicConstructor):
             The handler's answer.
 
         Raises:
-            InvalidStateError: the resource is closed.
+            InvalidStateError: the resource is closed; or called by an entry point of the
+                resource itself: only one runs at a time.
+            TypeError: the code is not a ``str``.
             ResourceNotAvailable: the resource was terminated meanwhile.
             TimeoutError: it took longer than the deadlock deadline.
             Exception: what the handler raised.
         """
+        code = check_text("code", code)
         instance = self._instance
         if instance.is_closed:
             raise InvalidStateError(f"{self.name} is closed")
+        self._refuse_own_entry_point("control")
         return await EntryCall(instance, "control", self.handler.control, (code, argument)).run()
 
     async def close(self, nursery: trio.Nursery | None = None) -> None:
@@ -472,6 +491,13 @@ class HostedResource(metaclass=NoPublicConstructor):
                 if instance.is_closed:
                     self._closed(self)
                 ended.set()
+
+    def _refuse_own_entry_point(self, call: str) -> None:
+        if is_entry_point_of(self.instance):
+            raise InvalidStateError(
+                f"{self.name}: {call}() was called by an entry point of the resource itself, and"
+                " would wait for its own end; call it from a task of scope.start_soon()"
+            )
 
     async def _settle(self) -> None:
         """Wait until settled, for the soft deadline; always a checkpoint."""

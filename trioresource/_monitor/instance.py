@@ -25,7 +25,7 @@ from .._model.reports import (
     describe_error,
 )
 from .._model.states import ResourceState
-from .._util.task_tree import format_task_tree
+from .._util.task_tree import format_task_tree, is_within
 from .._util.waiting import Waiters
 from .attempt import Attempt, AttemptTimers, Counts, NoticedFailure, Phase, RunningProbe
 from .entry_lock import EntryPointLock
@@ -136,6 +136,12 @@ class Instance:
     def is_current_task_within(self) -> bool:
         """Whether the current task belongs to the attempt that runs, so it cannot join it."""
         return self.attempt is not None and self.attempt.is_current_task_within()
+
+    def is_current_task_at_entry_point(self) -> bool:
+        """Whether the current task runs an entry point, or a task that has to end before it."""
+        attempt = self.attempt
+        held = () if attempt is None else attempt.held_nurseries()
+        return is_within(trio.lowlevel.current_task(), self.entry_lock.task, but_not=held)
 
     async def wait_settled(self) -> None:
         """Wait until settled, however long that takes."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import trio
 
+from .._util.arguments import show
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,7 +46,8 @@ class Messages:
                 marks = [item for item in batch if isinstance(item, trio.Event)]
                 # One check follows them all, so the first message of a flood stands for it.
                 for message in [item for item in batch if not isinstance(item, trio.Event)][:1]:
-                    self._report(message)
+                    # Whatever it is, it was sent to say that something is wrong.
+                    self._report(message if isinstance(message, str) else show(message))
                 for mark in marks:
                     mark.set()
                     del self._marks[mark]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any, final
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any, final
 import trio
 
 from .._errors import InvalidStateError, TrioResourceError
+from .._handler import make_handler, mark_hosted
 from .._model.policy import DEFAULT_POLL_INTERVALS, Deadlines, PollIntervals
 from .._model.properties import read_properties
 from .._model.reports import describe_error
+from .._util.arguments import check_instance, check_name
 from .._util.construction import NoPublicConstructor, construct
 from .._util.nurseries import open_shielded_nursery, ungrouped
 from .._util.timers import Timers
@@ -25,7 +28,7 @@ from .polling import Polling
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator
     from contextlib import AbstractAsyncContextManager
 
     from .._handler import HandlerFactory
@@ -99,22 +102,27 @@ class ResourceMonitor(metaclass=NoPublicConstructor):
             The hosted resource, offline.
 
         Raises:
-            InvalidStateError: the name is taken, or the monitor is closing.
+            InvalidStateError: the name is taken, or the monitor is closing; or the handler is
+                that of another resource already.
+            TypeError: the handler cannot work (it defines no ``online``, or an entry point
+                that is not async and must be, or the reverse), or an argument is of another type.
+            ValueError: the name cannot be written in an expression of dependencies.
             PropertyError: the properties are not what the type accepts.
             TimeoutError: ``open`` took longer than the deadlock deadline.
             Exception: what ``open`` raised; nothing is hosted then.
         """
+        check_name("resource", name)
+        check_instance("properties", properties, Mapping, hint="a mapping of names to values")
+        check_instance("deadlines", deadlines, Deadlines)
+        check_instance("poll", poll, PollIntervals)
         if self._is_closing:
             raise InvalidStateError("the monitor is closing")
         if name in self._hosted:
             raise InvalidStateError(f"there is a resource named {name!r} already")
-        made = handler()
+        made = make_handler(handler, resource=name)
         info = made.type_info
         stored = dict(properties or {})
-        made.name = name
-        made.properties = read_properties(
-            made.properties_type, info.property_defaults, stored, owner=name
-        )
+        read = read_properties(made.properties_type, info.property_defaults, stored, owner=name)
         deadlines = deadlines or info.deadlines
         instance = Instance(
             name,
@@ -127,6 +135,10 @@ class ResourceMonitor(metaclass=NoPublicConstructor):
             timers=self._timers_for(deadlines),
             polling=self._polling_for((poll or PollIntervals()).inherit(info.poll)),
         )
+        # Nothing is changed before this line, also in a handler that was refused.
+        made.name = name
+        made.properties = read
+        mark_hosted(made, is_hosted=True)
         hosted = self._hosted[name] = construct(HostedResource, instance, self._forget)
         opened = False
         try:
@@ -176,6 +188,7 @@ class ResourceMonitor(metaclass=NoPublicConstructor):
         # Another resource may have that name by now.
         if self._hosted.get(hosted.name) is hosted:
             del self._hosted[hosted.name]
+            mark_hosted(hosted.handler, is_hosted=False)
 
     def _timers_for(self, deadlines: Deadlines) -> AttemptTimers:
         found = self._attempt_timers.get(deadlines)

@@ -29,6 +29,10 @@ class RunningResource(Protocol):
         """Whether the current task belongs to the attempt that runs, so it cannot join it."""
         ...
 
+    def is_current_task_at_entry_point(self) -> bool:
+        """Whether the current task runs an entry point, or a task that has to end before it."""
+        ...
+
     def blocked_the_loop(self, detail: str) -> None:
         """Let the attempt fail: code of the handler kept the event loop from turning."""
 
@@ -64,3 +68,21 @@ def is_token_of_this_run(token: trio.lowlevel.TrioToken) -> bool:
         return trio.lowlevel.current_trio_token() is token
     except RuntimeError:
         return False
+
+
+def is_entry_point_of(instance: int) -> bool:
+    """Whether the current task runs an entry point of a resource, or is awaited by one.
+
+    Such a task cannot wait for its turn at another entry point, nor for a change that comes
+    when the entry point has returned: it would wait for itself. A task of ``scope.start_soon``
+    can, and so can a task of ``scope.start`` once it has called ``started``.
+
+    Args:
+        instance: the number of the resource's instance.
+    """
+    resource = RUNNING_RESOURCE.get()
+    return (
+        resource is not None
+        and resource.instance == instance
+        and resource.is_current_task_at_entry_point()
+    )

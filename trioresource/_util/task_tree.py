@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import trio
 
 
-def is_within(task: trio.lowlevel.Task, ancestor: trio.lowlevel.Task | None) -> bool:
-    """Whether ``task`` is ``ancestor`` or was started, at any remove, by it."""
+def is_within(
+    task: trio.lowlevel.Task,
+    ancestor: trio.lowlevel.Task | None,
+    *,
+    but_not: Collection[trio.Nursery] = (),
+) -> bool:
+    """Whether ``task`` is ``ancestor`` or was started, at any remove, by it.
+
+    Args:
+        task: the task.
+        ancestor: the task that may be above it.
+        but_not: nurseries whose tasks do not count.
+    """
     if ancestor is None:
         return False
     current: trio.lowlevel.Task | None = task
@@ -19,7 +30,7 @@ def is_within(task: trio.lowlevel.Task, ancestor: trio.lowlevel.Task | None) -> 
         if current is ancestor:
             return True
         nursery = current.parent_nursery
-        current = None if nursery is None else nursery.parent_task
+        current = None if nursery is None or nursery in but_not else nursery.parent_task
     return False
 
 

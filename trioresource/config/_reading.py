@@ -112,6 +112,7 @@ def parse_cluster_file(
     # so it must not become the context of ours.
     mistakes = [mistake for error in errors for mistake in _explain(error)]
     mistakes += _dependency_mistakes(document.values, [error["loc"] for error in errors])
+    mistakes += _name_clashes(document.values, [path for path, _ in mistakes])
     if mistakes:
         found = [(document.line(path), _place(path, text), text) for path, text in mistakes]
         found.sort(key=lambda mistake: mistake[0])
@@ -180,6 +181,26 @@ def _dependency_mistakes(
             groups[name] = right.get("group", DEFAULT_GROUP)
     for owner, text in find_mistakes(dependencies, groups):
         yield ("resources", owner, "depends_on"), text
+
+
+def _name_clashes(
+    values: Mapping[str, Any], wrong: list[TomlPath]
+) -> Iterator[tuple[TomlPath, str]]:
+    """Yield each resource that is named like a group; commands take names of both.
+
+    Names with mistakes of their own, whose places are given, are left out.
+    """
+    resources, described = values.get("resources"), values.get("groups")
+    tables = resources if isinstance(resources, dict) else {}
+    groups = dict.fromkeys(described) if isinstance(described, dict) else {}
+    for table in tables.values():
+        group = table.get("group", DEFAULT_GROUP) if isinstance(table, dict) else None
+        if isinstance(group, str):
+            groups[group] = None
+    for name in tables:
+        # A name that cannot be a name at all is a mistake already.
+        if name in groups and ("resources", name) not in wrong:
+            yield ("resources", name), f"there is also a group named {name!r}; rename either"
 
 
 def _place(path: TomlPath, text: str) -> str:
