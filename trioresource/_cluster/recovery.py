@@ -56,7 +56,7 @@ class Recovery:
         # Those that no longer count are the oldest.
         record.failures = record.failures[-decision.failures :]
         event = RecoveryPlanned(record.name, report.epoch, decision, report.time)
-        self._log.publish(event)
+        self._log.publish(event, record)
         if isinstance(decision, Restart):
             self._hold(record, decision.delay, release, gave_up=False)
         elif isinstance(decision, StayFailed):
