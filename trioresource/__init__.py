@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._errors import OnlineFailed as OnlineFailed
     from ._errors import PropertyError as PropertyError
     from ._errors import ProviderFailed as ProviderFailed
+    from ._errors import ResourceGaveUp as ResourceGaveUp
     from ._errors import ResourceLocked as ResourceLocked
     from ._errors import ResourceNotAvailable as ResourceNotAvailable
     from ._errors import ResourceStuck as ResourceStuck
@@ -80,8 +81,8 @@ _DEFINED_IN = {
     "._cluster": "Applied Cluster Group Resource Subscription open_cluster",
     "._errors": (
         "ConfigError DependencyError InvalidStateError NodePaused OfflineFailed OnlineFailed "
-        "PropertyError ProviderFailed ResourceLocked ResourceNotAvailable ResourceStuck "
-        "TrioResourceError UnknownControlCode UnknownType"
+        "PropertyError ProviderFailed ResourceGaveUp ResourceLocked ResourceNotAvailable "
+        "ResourceStuck TrioResourceError UnknownControlCode UnknownType"
     ),
     "._handler": (
         "HandlerFactory OnlineScope ResourceHandler ResourceType Service resource_type service"

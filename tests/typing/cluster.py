@@ -60,7 +60,11 @@ async def serve(*, task_status: trio.TaskStatus[int]) -> None:
 
 async def use_a_cluster() -> None:
     async with open_cluster(
-        shutdown_deadline=60.0, history=100, stop_on_signals=True, random=Random(1)
+        shutdown_deadline=60.0,
+        history=100,
+        stop_on_signals=True,
+        on_give_up="raise",
+        random=Random(1),
     ) as cluster:
         assert_type(cluster, Cluster)
         db = await cluster.add("db", service(serve), group="shop")
@@ -74,6 +78,7 @@ async def use_a_cluster() -> None:
             ),
             deadlines=Deadlines(pending=60.0),
             poll=PollIntervals(is_alive=5.0),
+            on_give_up="stay-failed",
         )
         await cluster.add("api", service(serve), depends_on="[db] or [web]")
         await cluster.add("job", service(serve), depends_on=Dependencies((("db", "web"),)))

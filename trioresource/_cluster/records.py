@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         FailureReport,
         StateChange,
     )
+    from .escalation import OnGiveUp
     from .hosting import Hosted
 
 TERMINATED = "terminated"
@@ -168,6 +169,7 @@ class ResourceRecord:
         "is_terminating",
         "maintenance",
         "name",
+        "on_give_up",
         "providers",
         "reported",
         "restart",
@@ -185,6 +187,7 @@ class ResourceRecord:
         dependencies: Dependencies,
         providers: tuple[ResourceRecord, ...],
         restart: RestartPolicy,
+        on_give_up: OnGiveUp | None,
         drain_deadline: float,
         stored: Mapping[str, Any],
     ) -> None:
@@ -199,6 +202,8 @@ class ResourceRecord:
         self.is_removed: bool = False
         """It is being removed, or has been: it takes no commands any more."""
         self.restart: RestartPolicy = restart
+        self.on_give_up: OnGiveUp | None = on_give_up
+        """What to do when its budget of restarts is spent; None: as the cluster says."""
         self.drain_deadline: float = drain_deadline
         self.stored: Mapping[str, Any] = stored
         self._stored_in_use = stored
