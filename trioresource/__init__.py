@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from ._cluster import Applied as Applied
     from ._cluster import Cluster as Cluster
     from ._cluster import Group as Group
+    from ._cluster import Health as Health
+    from ._cluster import HealthStatus as HealthStatus
     from ._cluster import Resource as Resource
     from ._cluster import Subscription as Subscription
     from ._cluster import open_cluster as open_cluster
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
 # equal.
 _DEFINED_IN = {
     "._background_check": "BackgroundCheck",
-    "._cluster": "Applied Cluster Group Resource Subscription open_cluster",
+    "._cluster": "Applied Cluster Group Health HealthStatus Resource Subscription open_cluster",
     "._errors": (
         "ConfigError DependencyError InvalidStateError NodePaused OfflineFailed OnlineFailed "
         "PropertyError ProviderFailed ResourceGaveUp ResourceLocked ResourceNotAvailable "

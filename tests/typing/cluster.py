@@ -25,6 +25,8 @@ from trioresource import (
     Group,
     GroupState,
     GroupStateChange,
+    Health,
+    HealthStatus,
     HostedResource,
     Missed,
     NodeState,
@@ -99,6 +101,10 @@ async def use_a_cluster() -> None:
         assert_type(cluster.group("shop").state, GroupState)
         assert_type(cluster.resources, Mapping[str, Resource])
         assert_type(await cluster.online("shop"), Mapping[str, ResourceState])
+        await cluster.wait_online("shop", "api")
+        assert_type(cluster.health(), Health)
+        assert_type(cluster.health().status, HealthStatus)
+        assert_type(cluster.health().reasons, Mapping[str, str])
         assert_type(await db.set_properties(size=1, name=DEFAULT), Applied)
         assert_type(cluster.history("db"), tuple[ClusterEvent, ...])
         try:

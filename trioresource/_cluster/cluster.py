@@ -13,15 +13,17 @@ import trio
 from .._errors import InvalidStateError, TrioResourceError
 from .._model.dependencies import MAX_DEPTH, parse_dependencies, validate_dependencies
 from .._model.policy import RestartPolicy
-from .._model.states import NodeState, ResourceState
+from .._model.states import DesiredState, NodeState, ResourceState
 from .._monitor.monitor import open_monitor_below
 from .._util.construction import NoPublicConstructor, construct
 from .._util.nurseries import open_shielded_nursery, ungrouped
 from .._util.timers import Timers
+from .answers import raise_if_cannot_come_online
 from .engine import Engine
 from .escalation import Escalation, check_on_give_up
 from .event_log import EventLog
 from .group import Group
+from .health import Health, compute_health
 from .records import GroupRecord, ResourceRecord
 from .recovery import Recovery
 from .resource import Resource
@@ -249,6 +251,47 @@ class Cluster(metaclass=NoPublicConstructor):
         self._engine.online(records)
         return await self._settle(records)
 
+    async def wait_online(self, *names: str) -> None:
+        """Wait until resources, or groups, are all online at once, however long that takes.
+
+        It does not request anything; call ``online()`` for that.
+
+        Args:
+            names: names of resources and groups; by default all resources that are desired to
+                be online at the moment of the call.
+
+        Raises:
+            KeyError: there is no resource and no group of that name.
+            OnlineFailed: one of them has failed and is not being restarted.
+            ProviderFailed: a resource that one of them depends on has.
+            ResourceStuck: the last attempt of one of them has still not ended.
+            InvalidStateError: one of them was removed, or the cluster is closing.
+        """
+        if names:
+            records = self._named(names)
+        else:
+            everything = self._engine.records.values()
+            records = [record for record in everything if record.desired is DesiredState.ONLINE]
+        await trio.lowlevel.checkpoint()
+        failures: list[TrioResourceError] = []
+
+        async def wait(record: ResourceRecord, nursery: trio.Nursery) -> None:
+            try:
+                await construct(Resource, record, self._engine).wait_online()
+            except TrioResourceError as error:
+                failures.append(error)
+                nursery.cancel_scope.cancel()
+
+        while missing := [record for record in records if not record.is_published_online]:
+            # In the order of the names: several may have failed in the same step.
+            for record in missing:
+                raise_if_cannot_come_online(record, closing=self._engine.is_closing)
+            if failures:
+                raise failures[0]
+            async with trio.open_nursery() as nursery:
+                for record in missing:
+                    nursery.start_soon(wait, record, nursery, name=f"wait for {record.name}")
+
     async def offline(self, *names: str) -> Mapping[str, ResourceState]:
         """Take resources, or groups, offline, dependents first; all of them by default.
 
@@ -305,6 +348,13 @@ class Cluster(metaclass=NoPublicConstructor):
         soft = min((record.hosted.deadlines.soft for record in records), default=0.0)
         await self._engine.settle(records, soft)
         return {record.name: record.state for record in records}
+
+    def health(self) -> Health:
+        """Find out whether all that should be online is, and what is wrong otherwise.
+
+        Never blocks, so a health endpoint may call it for each request.
+        """
+        return compute_health(self._engine.records.values(), closing=self._engine.is_closing)
 
     # --- what happened -----------------------------------------------------------------
 

@@ -328,6 +328,11 @@ class ResourceRecord:
         )
 
     @property
+    def is_published_online(self) -> bool:
+        """Whether it is online, and its users have been told so."""
+        return self.state is ResourceState.ONLINE and self.is_online
+
+    @property
     def is_available(self) -> bool:
         """Whether others may depend on it now."""
         return self.is_online and not self.is_leaving
