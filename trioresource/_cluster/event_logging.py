@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 
 _LOGGER: Final = logging.getLogger("trioresource.cluster")
 
+# Looked up for each event, also while nothing is logged: a table is the fastest way.
+_LEVELS: Final[dict[type[ClusterEvent], int]] = {
+    StateChange: logging.INFO,
+    GroupStateChange: logging.INFO,
+    FailureReport: logging.WARNING,
+    RecoveryPlanned: logging.WARNING,
+    ProbeInconclusive: logging.WARNING,
+    AttemptStuck: logging.ERROR,
+    Progress: logging.DEBUG,
+}
+
 
 def log_event(event: ClusterEvent, record: ResourceRecord | None) -> None:
     """Log an event, if the logger is enabled for it. Never raises an ``Exception``.
@@ -47,13 +58,9 @@ def log_event(event: ClusterEvent, record: ResourceRecord | None) -> None:
 
 
 def _find_level(event: ClusterEvent) -> int:
-    if isinstance(event, StateChange | GroupStateChange):
-        return logging.INFO
-    if isinstance(event, Progress):
-        return logging.DEBUG
     if isinstance(event, RecoveryPlanned) and isinstance(event.decision, StayFailed):
         return logging.ERROR
-    return logging.ERROR if isinstance(event, AttemptStuck) else logging.WARNING
+    return _LEVELS[type(event)]
 
 
 def _log(level: int, event: ClusterEvent, record: ResourceRecord | None) -> None:
