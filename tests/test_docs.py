@@ -24,6 +24,7 @@ import contextlib
 import functools
 import importlib
 import io
+import logging
 import os
 import re
 import shlex
@@ -140,18 +141,37 @@ def on_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("on_virtual_time")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_snippets_of(page: Path, directory: Path, namespace: ModuleType) -> None:
-    for snippet in snippets(page):
-        if snippet.marker is not None and snippet.marker.startswith("not tested"):
-            continue
-        if snippet.title is not None:
-            (directory / snippet.title).write_text(snippet.code, encoding="utf-8")
-            forget(snippet.title)
-        if snippet.language == "python":
-            check_python(snippet, namespace)
-        elif snippet.language == "toml":
-            check_toml(snippet)
-        elif snippet.language == "console" and snippet.marker == "checked":
-            check_console(snippet, directory)
+    with unconfigured_logging():
+        for snippet in snippets(page):
+            check(snippet, directory, namespace)
+
+
+def check(snippet: Snippet, directory: Path, namespace: ModuleType) -> None:
+    if snippet.marker is not None and snippet.marker.startswith("not tested"):
+        return
+    if snippet.title is not None:
+        (directory / snippet.title).write_text(snippet.code, encoding="utf-8")
+        forget(snippet.title)
+    if snippet.language == "python":
+        check_python(snippet, namespace)
+    elif snippet.language == "toml":
+        check_toml(snippet)
+    elif snippet.language == "console" and snippet.marker == "checked":
+        check_console(snippet, directory)
+
+
+@contextlib.contextmanager
+def unconfigured_logging() -> Iterator[None]:
+    """Let snippets configure logging as in a program of their own; afterwards all is as before."""
+    loggers = [logging.getLogger(), logging.getLogger("trioresource.cluster")]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    loggers[0].handlers = []  # Those of pytest: with them, basicConfig() does nothing.
+    try:
+        yield
+    finally:
+        for logger, handlers, level, propagate in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
 
 
 def forget(file: str) -> None:

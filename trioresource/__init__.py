@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from ._cluster import Applied as Applied
     from ._cluster import Cluster as Cluster
     from ._cluster import Group as Group
+    from ._cluster import Health as Health
+    from ._cluster import HealthStatus as HealthStatus
     from ._cluster import Resource as Resource
     from ._cluster import Subscription as Subscription
     from ._cluster import open_cluster as open_cluster
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ._errors import OnlineFailed as OnlineFailed
     from ._errors import PropertyError as PropertyError
     from ._errors import ProviderFailed as ProviderFailed
+    from ._errors import ResourceGaveUp as ResourceGaveUp
     from ._errors import ResourceLocked as ResourceLocked
     from ._errors import ResourceNotAvailable as ResourceNotAvailable
     from ._errors import ResourceStuck as ResourceStuck
@@ -77,11 +80,11 @@ if TYPE_CHECKING:
 # equal.
 _DEFINED_IN = {
     "._background_check": "BackgroundCheck",
-    "._cluster": "Applied Cluster Group Resource Subscription open_cluster",
+    "._cluster": "Applied Cluster Group Health HealthStatus Resource Subscription open_cluster",
     "._errors": (
         "ConfigError DependencyError InvalidStateError NodePaused OfflineFailed OnlineFailed "
-        "PropertyError ProviderFailed ResourceLocked ResourceNotAvailable ResourceStuck "
-        "TrioResourceError UnknownControlCode UnknownType"
+        "PropertyError ProviderFailed ResourceGaveUp ResourceLocked ResourceNotAvailable "
+        "ResourceStuck TrioResourceError UnknownControlCode UnknownType"
     ),
     "._handler": (
         "HandlerFactory OnlineScope ResourceHandler ResourceType Service resource_type service"

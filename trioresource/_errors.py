@@ -49,6 +49,23 @@ class ProviderFailed(TrioResourceError):
     """
 
 
+class ResourceGaveUp(TrioResourceError):
+    """A resource with ``on_give_up="raise"`` has given up; its handler is at fault.
+
+    Its budget of restarts was spent. It may also be what the handler manages that is at fault.
+    Everything was taken offline in order before this came out of ``open_cluster()``.
+    ``__cause__`` is the exception of the handler behind the last failure, if there is one.
+    Further resources that gave up meanwhile are named in notes of this error.
+
+    Attributes:
+        resource: the name of the resource.
+    """
+
+    def __init__(self, message: str, resource: str = "") -> None:
+        super().__init__(message)
+        self.resource: str = resource
+
+
 class PropertyError(TrioResourceError):
     """The caller gave properties that the resource type does not accept.
 

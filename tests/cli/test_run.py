@@ -109,6 +109,45 @@ def test_what_can_not_come_online(call: Call, cluster_file: ClusterFile) -> None
     assert "slow was online-pending, not online" in lines
 
 
+GIVES_UP = """
+    [cluster]
+    on_give_up = "raise"
+
+    [resources.db]
+    type = "TYPE:Good"
+
+    [resources.mail]
+    type = "TYPE:Once"
+    restart = { action = "none" }
+"""
+
+
+def test_what_gives_up_ends_the_run(start: Start, cluster_file: ClusterFile) -> None:
+    running = start("run", cluster_file(GIVES_UP))
+    running.until(r"mail +stays failed$")
+    running.until(r"db +offline-pending -> offline$")
+    assert running.end() == (ExitStatus.FAILED, "")
+    assert any(line.endswith("going offline (a resource gave up)") for line in running.lines)
+    last = running.lines[-1]
+    assert re.fullmatch(r"mail gave up after 1 failure: a task crashed: .*ValueError.*", last)
+    assert sum("mail" in line for line in running.lines if "gave up" in line) == 1
+    assert not any(line.endswith(", not online") for line in running.lines)
+
+
+def test_json_of_what_gives_up(call: Call, cluster_file: ClusterFile) -> None:
+    status, out, errors = call("run", cluster_file(GIVES_UP), "--json")
+    assert (status, errors) == (ExitStatus.FAILED, "")
+    (mistake,) = json.loads(out.splitlines()[-1])["mistakes"]
+    assert mistake.startswith("mail gave up after 1 failure: ")
+
+
+def test_a_resource_that_may_give_up(call: Call, cluster_file: ClusterFile) -> None:
+    file = GIVES_UP + '    on_give_up = "stay-failed"\n'
+    status, out, _ = call("run", cluster_file(file), "--for", "0.6")
+    assert status == ExitStatus.FAILED
+    assert "mail was failed, not online" in out
+
+
 def test_who_interrupts_a_start_takes_it_as_it_is(start: Start, cluster_file: ClusterFile) -> None:
     running = start("run", cluster_file('[resources.slow]\ntype = "TYPE:Slow"\n'))
     running.until("half of it")

@@ -44,6 +44,7 @@ def test_everything_there_is() -> None:
         name = "demo"
         store = "memory"
         shutdown_deadline = "1 min"
+        on_give_up = "raise"
 
         [groups.shop]
         description = "customers"
@@ -55,6 +56,7 @@ def test_everything_there_is() -> None:
         description = "the data"
         depends_on = "[a] or [b]"
         autostart = true
+        on_give_up = "stay-failed"
         poll = { looks_alive = 5, is_alive = "1 min", failures = 2, window = 3 }
         deadlines = { soft = "500 ms", terminate = 3 }
         [resources.db.restart]
@@ -107,14 +109,17 @@ def test_everything_there_is() -> None:
             backoff=Backoff(factor=3, maximum=10, jitter=0.5),
             stable_after=60,
         ),
+        on_give_up="stay-failed",
         autostart=True,
     )
+    # As the cluster says, where the resource says nothing.
     assert config.resources["other"] == ResourceConfig(
-        name="other", type="root-disk", handler=RootDisk
+        name="other", type="root-disk", handler=RootDisk, on_give_up="raise"
     )
-    assert config.groups["shop"].line == 6
+    assert config.on_give_up == "raise"
+    assert config.groups["shop"].line == 7
     assert config.groups["default"].line is None
-    assert config.resources["db"].line == 10
+    assert config.resources["db"].line == 11
 
 
 def keys_in(table: dict[str, Any], path: tuple[str | int, ...] = ()) -> dict[str, list[str]]:

@@ -77,13 +77,17 @@ def test_syntax_error_without_a_place() -> None:
         (
             "[cluster]\nnmae = 'x'\n",
             "c.toml:2: [cluster] nmae: not known; did you mean 'name'?"
-            " known: name, store, shutdown_deadline",
+            " known: name, store, shutdown_deadline, on_give_up",
         ),
         ("[cluster]\nname = 5\n", "c.toml:2: [cluster] name: must be a string, not 5"),
         ("[cluster]\nstore = 5\n", "c.toml:2: [cluster] store: 5 is not known; known: memory"),
         (
             "[cluster]\n\nstore = 'sqlite:x'\n",
             "c.toml:3: [cluster] store: 'sqlite:x' is not known; known: memory",
+        ),
+        (
+            '[cluster]\non_give_up = "panic"\n',
+            "c.toml:2: [cluster] on_give_up: 'panic' is not known; known: stay-failed, raise",
         ),
         (
             "[cluster]\nshutdown_deadline = 0\n",
@@ -127,7 +131,7 @@ def test_mistakes_in_cluster_and_groups(text: str, expected: str) -> None:
         (
             'frobnicate = "x"',
             "frobnicate: not known; known: type, group, description, depends_on,"
-            " properties, deadlines, poll, restart, autostart",
+            " properties, deadlines, poll, restart, on_give_up, autostart",
         ),
         ("description = {}", "description: must be a string, not a table"),
         ("autostart = 'on'", "autostart: must be true or false, not 'on'"),
@@ -361,9 +365,9 @@ def test_names_that_pydantic_uses_itself() -> None:
         "c.toml:1: [resources.'[key]']: '[key]' cannot be a name; a name is not empty, has no"
         " control characters, brackets or slashes, and neither begins nor ends with a space",
         "c.toml:5: [resources.a] '[key]': not known; known: type, group, description, depends_on,"
-        " properties, deadlines, poll, restart, autostart",
+        " properties, deadlines, poll, restart, on_give_up, autostart",
         "c.toml:6: [resources.a] model_config: not known; known: type, group, description,"
-        " depends_on, properties, deadlines, poll, restart, autostart",
+        " depends_on, properties, deadlines, poll, restart, on_give_up, autostart",
         "c.toml:8: [groups.'[key]']: '[key]' cannot be a name; a name is not empty, has no"
         " control characters, brackets or slashes, and neither begins nor ends with a space",
         "c.toml:8: [groups] '[key]': must be a table, not 3",

@@ -50,6 +50,14 @@ everything is {'offline'}
 """,
 }
 
+LOGGED = {
+    "handler.py": """\
+echo failed: failure asked for: the plug was pulled
+echo will be restarted in 0.5 s, after 1 failure
+""",
+}
+"""What Python shows on standard error of a program that does not configure logging."""
+
 
 def environment() -> dict[str, str]:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -67,7 +75,7 @@ def test_example_ends_by_itself(name: str) -> None:
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, LOGGED.get(name, ""))
     assert done.stdout == PRINTED[name]
 
 

@@ -25,6 +25,8 @@ from trioresource import (
     Group,
     GroupState,
     GroupStateChange,
+    Health,
+    HealthStatus,
     HostedResource,
     Missed,
     NodeState,
@@ -60,7 +62,11 @@ async def serve(*, task_status: trio.TaskStatus[int]) -> None:
 
 async def use_a_cluster() -> None:
     async with open_cluster(
-        shutdown_deadline=60.0, history=100, stop_on_signals=True, random=Random(1)
+        shutdown_deadline=60.0,
+        history=100,
+        stop_on_signals=True,
+        on_give_up="raise",
+        random=Random(1),
     ) as cluster:
         assert_type(cluster, Cluster)
         db = await cluster.add("db", service(serve), group="shop")
@@ -74,6 +80,7 @@ async def use_a_cluster() -> None:
             ),
             deadlines=Deadlines(pending=60.0),
             poll=PollIntervals(is_alive=5.0),
+            on_give_up="stay-failed",
         )
         await cluster.add("api", service(serve), depends_on="[db] or [web]")
         await cluster.add("job", service(serve), depends_on=Dependencies((("db", "web"),)))
@@ -94,6 +101,10 @@ async def use_a_cluster() -> None:
         assert_type(cluster.group("shop").state, GroupState)
         assert_type(cluster.resources, Mapping[str, Resource])
         assert_type(await cluster.online("shop"), Mapping[str, ResourceState])
+        await cluster.wait_online("shop", "api")
+        assert_type(cluster.health(), Health)
+        assert_type(cluster.health().status, HealthStatus)
+        assert_type(cluster.health().reasons, Mapping[str, str])
         assert_type(await db.set_properties(size=1, name=DEFAULT), Applied)
         assert_type(cluster.history("db"), tuple[ClusterEvent, ...])
         try:

@@ -51,6 +51,7 @@ def log_lines(console: Console | None) -> Iterator[None]:
     # A daemon thread: the interpreter does not wait for it when it exits.
     thread = Thread(target=_write, args=(queue, show), name="log", daemon=True)
     root, inlet = logging.getLogger(), _Inlet(queue)
+    inlet.addFilter(_is_not_shown_as_event)
     root.addHandler(inlet)
     thread.start()
     try:
@@ -88,6 +89,11 @@ class _Inlet(QueueHandler):
             keys = {"levelname": "WARNING", "msg": f"{self._lost} log records are missing here"}
             self._records.put(logging.makeLogRecord(keys))
             self._lost = 0
+
+
+def _is_not_shown_as_event(record: logging.LogRecord) -> bool:
+    """Leave out what the cluster logs: the run shows each of its events already."""
+    return record.name != "trioresource.cluster"
 
 
 def _write(queue: Queue, show: Show) -> None:

@@ -6,13 +6,14 @@ import enum
 import signal
 import sys
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Final, final
 
 import trio
 from rich.console import Console
 
 from .._cluster import open_cluster
-from .._errors import ConfigError, TrioResourceError
+from .._errors import ConfigError, ResourceGaveUp, TrioResourceError
 from .._model.states import DesiredState, ResourceState
 from ..config import add_resources, load_cluster_file
 from .exit_status import ExitStatus
@@ -130,18 +131,29 @@ class _Run:
         """Run the cluster until a signal comes or the time is over."""
         bound = self._config.shutdown_deadline
         async with trio.open_nursery() as nursery:
-            async with open_cluster(shutdown_deadline=bound) as cluster:
-                if isinstance(self._reporter, LiveReporter):
-                    self._reporter.watch(cluster)
-                # Both tasks must outlive the cluster, so they run in the outer nursery.
-                await nursery.start(self._obey_signals, cluster)  # noqa: ASYNC111
-                await nursery.start(self._follow, cluster)  # noqa: ASYNC111
-                if seconds is not None:
-                    self._body.deadline = trio.current_time() + seconds
-                with self._body:
-                    await self._stay(cluster)
-                ending = self._view.ending = trio.current_time()
-                self._begin_end(cluster, seconds)
+            ending = inf
+            try:
+                async with open_cluster(shutdown_deadline=bound) as cluster:
+                    if isinstance(self._reporter, LiveReporter):
+                        self._reporter.watch(cluster)
+                    # Both tasks must outlive the cluster, so they run in the outer nursery.
+                    await nursery.start(self._obey_signals, cluster)  # noqa: ASYNC111
+                    await nursery.start(self._follow, cluster)  # noqa: ASYNC111
+                    if seconds is not None:
+                        self._body.deadline = trio.current_time() + seconds
+                    try:
+                        with self._body:
+                            await self._stay(cluster)
+                    except trio.Cancelled:
+                        # By the cluster: the cancellation of the body itself ends there.
+                        ending = self._begin_end()
+                        self._note("a resource gave up")
+                        raise
+                    ending = self._begin_end()
+                    self._note_mistakes(cluster, seconds)
+            except ResourceGaveUp as error:
+                # The other resources are not listed: this says why they are not online.
+                self._mistakes.append(one_line(str(error)))
             if trio.current_time() - ending >= bound:
                 self._mistakes.append(f"terminated: not offline within {bound:g} s")
             with trio.move_on_after(_FLUSH_BOUND):
@@ -168,9 +180,14 @@ class _Run:
         self._hurry()
         await trio.sleep_forever()
 
-    def _begin_end(self, cluster: Cluster, seconds: float | None) -> None:
-        """Note which resources are not as they should be, before all go offline."""
+    def _begin_end(self) -> float:
+        """Note that the end begins, and return the time."""
         self._manager.stopping()
+        self._view.ending = trio.current_time()
+        return self._view.ending
+
+    def _note_mistakes(self, cluster: Cluster, seconds: float | None) -> None:
+        """Note which resources are not as they should be, before all go offline."""
         for resource in cluster.resources.values():
             if resource.desired is DesiredState.OFFLINE or resource.state is ResourceState.ONLINE:
                 continue

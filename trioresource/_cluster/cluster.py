@@ -6,22 +6,25 @@ import random as random_module
 import signal
 from contextlib import asynccontextmanager
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 import trio
 
 from .._errors import InvalidStateError, TrioResourceError
 from .._model.dependencies import MAX_DEPTH, parse_dependencies, validate_dependencies
 from .._model.policy import RestartPolicy
-from .._model.states import NodeState, ResourceState
+from .._model.states import DesiredState, NodeState, ResourceState
 from .._monitor.monitor import open_monitor_below
 from .._util.arguments import check_count, check_instance, check_name, check_seconds
 from .._util.construction import NoPublicConstructor, construct
 from .._util.nurseries import open_shielded_nursery, ungrouped
 from .._util.timers import Timers
+from .answers import raise_if_cannot_come_online
 from .engine import Engine
+from .escalation import Escalation, check_on_give_up
 from .event_log import EventLog
 from .group import Group
+from .health import Health, compute_health
 from .records import GroupRecord, ResourceRecord
 from .recovery import Recovery
 from .resource import Resource
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from .._model.events import ClusterEvent
     from .._model.policy import Deadlines, PollIntervals
     from .._model.reports import Report
+    from .escalation import OnGiveUp
     from .event_log import Subscription
     from .hosting import Monitor, OpenMonitor
 
@@ -107,6 +111,7 @@ class Cluster(metaclass=NoPublicConstructor):
         group: str = _DEFAULT_GROUP,
         depends_on: str | Iterable[str] | Dependencies | None = None,
         restart: RestartPolicy | None = None,
+        on_give_up: Literal["stay-failed", "raise"] | None = None,
         deadlines: Deadlines | None = None,
         poll: PollIntervals | None = None,
         drain_deadline: float = 10.0,
@@ -121,6 +126,9 @@ class Cluster(metaclass=NoPublicConstructor):
             depends_on: a name, names that are all needed, or an expression such as
                 ``"([a] or [b]) and [c]"``; of resources of the same group.
             restart: what to do when it fails.
+            on_give_up: what to do when its budget of restarts is spent: ``"stay-failed"``, or
+                ``"raise"``, which ends the cluster with ``ResourceGaveUp``; by default what
+                ``open_cluster`` was told.
             deadlines: its deadlines; by default the type's.
             poll: its poll intervals; what is not set is the type's.
             drain_deadline: how long those who use what it provides have, in seconds, to
@@ -139,13 +147,16 @@ class Cluster(metaclass=NoPublicConstructor):
             DependencyError: the dependencies are invalid; nothing was added.
             PropertyError: the properties are not what the type accepts.
             ValueError: the drain deadline is not a number of at least 0, or a name cannot be
-                written in an expression of dependencies.
+                written in an expression of dependencies, or ``on_give_up`` is neither of
+                the two.
             Exception: what the handler's ``open`` raised; nothing was added.
         """
         check_name("resource", name)
         check_name("group", group)
         check_instance("restart", restart, RestartPolicy)
         drain_deadline = check_seconds("drain_deadline", drain_deadline)
+        if on_give_up is not None:
+            check_on_give_up(on_give_up)
         dependencies = parse_dependencies(depends_on, owner=name)
         self._check_addition(name, group, dependencies)
         hosted = await self._monitor.host(
@@ -167,6 +178,7 @@ class Cluster(metaclass=NoPublicConstructor):
             dependencies=dependencies,
             providers=tuple(self._engine.records[name] for name in dependencies.names),
             restart=restart or RestartPolicy(),
+            on_give_up=on_give_up,
             drain_deadline=drain_deadline,
             stored=dict(properties or {}),
         )
@@ -258,6 +270,47 @@ class Cluster(metaclass=NoPublicConstructor):
         self._engine.online(records)
         return await self._settle(records)
 
+    async def wait_online(self, *names: str) -> None:
+        """Wait until resources, or groups, are all online at once, however long that takes.
+
+        It does not request anything; call ``online()`` for that.
+
+        Args:
+            names: names of resources and groups; by default all resources that are desired to
+                be online at the moment of the call.
+
+        Raises:
+            KeyError: there is no resource and no group of that name.
+            OnlineFailed: one of them has failed and is not being restarted.
+            ProviderFailed: a resource that one of them depends on has.
+            ResourceStuck: the last attempt of one of them has still not ended.
+            InvalidStateError: one of them was removed, or the cluster is closing.
+        """
+        if names:
+            records = self._named(names)
+        else:
+            everything = self._engine.records.values()
+            records = [record for record in everything if record.desired is DesiredState.ONLINE]
+        await trio.lowlevel.checkpoint()
+        failures: list[TrioResourceError] = []
+
+        async def wait(record: ResourceRecord, nursery: trio.Nursery) -> None:
+            try:
+                await construct(Resource, record, self._engine).wait_online()
+            except TrioResourceError as error:
+                failures.append(error)
+                nursery.cancel_scope.cancel()
+
+        while missing := [record for record in records if not record.is_published_online]:
+            # In the order of the names: several may have failed in the same step.
+            for record in missing:
+                raise_if_cannot_come_online(record, closing=self._engine.is_closing)
+            if failures:
+                raise failures[0]
+            async with trio.open_nursery() as nursery:
+                for record in missing:
+                    nursery.start_soon(wait, record, nursery, name=f"wait for {record.name}")
+
     async def offline(self, *names: str) -> Mapping[str, ResourceState]:
         """Take resources, or groups, offline, dependents first; all of them by default.
 
@@ -315,6 +368,13 @@ class Cluster(metaclass=NoPublicConstructor):
         await self._engine.settle(records, soft)
         return {record.name: record.state for record in records}
 
+    def health(self) -> Health:
+        """Find out whether all that should be online is, and what is wrong otherwise.
+
+        Never blocks, so a health endpoint may call it for each request.
+        """
+        return compute_health(self._engine.records.values(), closing=self._engine.is_closing)
+
     # --- what happened -----------------------------------------------------------------
 
     def subscribe(self, *, buffer: int = 1000) -> AbstractContextManager[Subscription]:
@@ -371,6 +431,7 @@ def open_cluster(
     shutdown_deadline: float = 1200.0,
     history: int = 1000,
     stop_on_signals: bool = False,
+    on_give_up: Literal["stay-failed", "raise"] = "stay-failed",
     random: random_module.Random | None = None,
 ) -> AbstractAsyncContextManager[Cluster]:
     """Open a cluster of one node, whose state is kept in memory.
@@ -385,7 +446,15 @@ def open_cluster(
         history: how many events to remember.
         stop_on_signals: whether the first SIGINT or SIGTERM cancels the block, so that
             everything goes offline in order, and the second one terminates everything.
+        on_give_up: what to do when the budget of restarts of a resource is spent, whether it
+            would be retried later or not. ``"stay-failed"`` leaves it failed; ``"raise"``
+            cancels the block, takes everything offline in order, and raises
+            ``ResourceGaveUp``. A resource can be told otherwise when it is added.
         random: where jitter comes from.
+
+    Raises:
+        ValueError: ``on_give_up`` is neither of the two.
+        ResourceGaveUp: when the block is left, a resource has given up; see ``on_give_up``.
 
     Returns:
         An asynchronous context manager that gives the cluster.
@@ -403,6 +472,7 @@ def open_cluster(
     """
     shutdown_deadline = check_seconds("shutdown_deadline", shutdown_deadline)
     check_count("history", history, least=0)
+    check_on_give_up(on_give_up)
     generator = random or random_module.Random()
     log = EventLog(history)
     return ungrouped(
@@ -412,6 +482,7 @@ def open_cluster(
             random=generator,
             shutdown_deadline=shutdown_deadline,
             stop_on_signals=stop_on_signals,
+            on_give_up=on_give_up,
         )
     )
 
@@ -424,6 +495,7 @@ async def open_cluster_over(
     random: random_module.Random,
     shutdown_deadline: float,
     stop_on_signals: bool = False,
+    on_give_up: OnGiveUp = "stay-failed",
     open_channel: Callable[[], tuple[Any, Any]] | None = None,
 ) -> AsyncGenerator[Cluster, None]:
     """Open a cluster over a monitor of any kind, in nurseries that put every error into groups.
@@ -434,37 +506,42 @@ async def open_cluster_over(
         random: where jitter comes from.
         shutdown_deadline: how many seconds the orderly part of the end may take.
         stop_on_signals: see ``open_cluster``.
+        on_give_up: see ``open_cluster``.
         open_channel: opens the report channel; by default a memory channel without bound.
     """
     engine_done: trio.Event | None = None
-    async with open_shielded_nursery("trioresource cluster") as nursery:
-        marks, reports = _open_report_channel() if open_channel is None else open_channel()
-        try:
-            async with open_monitor(marks.clone()) as monitor:
-                timers = Timers()
-                recovery = Recovery(nursery, log, random)
-                engine = Engine(log, timers, recovery, reports, marks)
-                cluster = construct(Cluster, monitor, engine, log)
-                engine_done = trio.Event()
-                nursery.start_soon(timers.run, name="trioresource cluster clock")
-                nursery.start_soon(_run_engine, engine, engine_done, name="trioresource engine")
-                try:
-                    with trio.CancelScope() as body:
-                        if stop_on_signals:
-                            await nursery.start(_obey_signals, cluster, body)
-                        yield cluster
-                finally:
-                    # Shielded and bounded in there.
-                    await cluster.shut_down(shutdown_deadline)  # noqa: ASYNC102
-        finally:
-            # The monitor has sent its last report: let the engine deal with all of them.
-            marks.close()
-            if engine_done is None:
-                reports.close()
-            else:
-                with trio.move_on_after(_LAST_REPORTS, shield=True):
-                    await engine_done.wait()
-            log.close()
+    body = trio.CancelScope()
+    escalation = Escalation(body, on_give_up)
+    # The nursery is inside, so what gave up is raised when all is offline, and bare.
+    with escalation.raised_at_the_end():
+        async with open_shielded_nursery("trioresource cluster") as nursery:
+            marks, reports = _open_report_channel() if open_channel is None else open_channel()
+            try:
+                async with open_monitor(marks.clone()) as monitor:
+                    timers = Timers()
+                    recovery = Recovery(nursery, log, escalation, random)
+                    engine = Engine(log, timers, recovery, reports, marks)
+                    cluster = construct(Cluster, monitor, engine, log)
+                    engine_done = trio.Event()
+                    nursery.start_soon(timers.run, name="trioresource cluster clock")
+                    nursery.start_soon(_run_engine, engine, engine_done, name="trioresource engine")
+                    try:
+                        with body:
+                            if stop_on_signals:
+                                await nursery.start(_obey_signals, cluster, body)
+                            yield cluster
+                    finally:
+                        # Shielded and bounded in there.
+                        await cluster.shut_down(shutdown_deadline)  # noqa: ASYNC102
+            finally:
+                # The monitor has sent its last report: let the engine deal with all of them.
+                marks.close()
+                if engine_done is None:
+                    reports.close()
+                else:
+                    with trio.move_on_after(_LAST_REPORTS, shield=True):
+                        await engine_done.wait()
+                log.close()
 
 
 def _open_report_channel() -> tuple[

@@ -171,7 +171,7 @@ class Engine:
                 self._publish(record, change)
             elif isinstance(report, AttemptStuck):
                 reported.take_stuck(report)
-            self.log.publish(report)
+            self.log.publish(report, record)
         if isinstance(report, FailureReport) and record.is_current and self.wants_up(record):
             # Recover if and only if it should be online. A report that has not observed the
             # latest command spends nothing: that command came after the failure.
@@ -526,16 +526,18 @@ class Engine:
             epoch, time = record.epoch, trio.current_time()
         else:
             epoch, time, detail = report.epoch, report.time, report.detail
-        self.log.publish(StateChange(record.name, epoch, old, new, time, detail))
-        if record.group.count(record, old, new):
-            self._publish_group(record.group, time)
+        is_group_affected = record.group.count(record, old, new)
         record.publish(new)
+        # Last: a logging handler of the user's that reads the state finds the new one.
+        self.log.publish(StateChange(record.name, epoch, old, new, time, detail), record)
+        if is_group_affected:
+            self._publish_group(record.group, time)
 
     def _publish_group(self, group: GroupRecord, time: float) -> None:
         state = group.compute_state()
         if state is not group.state:
-            self.log.publish(GroupStateChange(group.name, group.state, state, time))
-            group.state = state
+            old, group.state = group.state, state
+            self.log.publish(GroupStateChange(group.name, old, state, time))
 
     # --- the end -----------------------------------------------------------------------
 

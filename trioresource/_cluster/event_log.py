@@ -10,9 +10,12 @@ import trio
 
 from .._model.events import ClusterEvent, Missed
 from .._util.construction import NoPublicConstructor, construct
+from .event_logging import log_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .records import ResourceRecord
 
 
 @final
@@ -108,18 +111,24 @@ class Subscription(trio.abc.ReceiveChannel[ClusterEvent | Missed], metaclass=NoP
 
 @final
 class EventLog:
-    """Where the engine puts events: the history, and every subscription."""
+    """Where the engine puts events: the history, every subscription, and the log."""
 
     def __init__(self, history: int) -> None:
         self._history: deque[ClusterEvent] = deque(maxlen=history)
         self._buffers: dict[_Buffer, None] = {}
         self._is_closed = False
 
-    def publish(self, event: ClusterEvent) -> None:
-        """Tell every subscriber; never blocks."""
+    def publish(self, event: ClusterEvent, record: ResourceRecord | None = None) -> None:
+        """Tell every subscriber, and log the event; waits for no subscriber.
+
+        Args:
+            event: the event.
+            record: the resource that it is about; None for a group.
+        """
         self._history.append(event)
         for buffer in self._buffers:
             buffer.put(event)
+        log_event(event, record)
 
     def history(self) -> tuple[ClusterEvent, ...]:
         """Get the latest events, oldest first."""

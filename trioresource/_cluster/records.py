@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         FailureReport,
         StateChange,
     )
+    from .escalation import OnGiveUp
     from .hosting import Hosted
 
 _STATES: Final = tuple(ResourceState)
@@ -172,6 +173,7 @@ class ResourceRecord:
         "is_terminating",
         "maintenance",
         "name",
+        "on_give_up",
         "providers",
         "reported",
         "restart",
@@ -189,6 +191,7 @@ class ResourceRecord:
         dependencies: Dependencies,
         providers: tuple[ResourceRecord, ...],
         restart: RestartPolicy,
+        on_give_up: OnGiveUp | None,
         drain_deadline: float,
         stored: Mapping[str, Any],
     ) -> None:
@@ -203,6 +206,8 @@ class ResourceRecord:
         self.is_removed: bool = False
         """It is being removed, or has been: it takes no commands any more."""
         self.restart: RestartPolicy = restart
+        self.on_give_up: OnGiveUp | None = on_give_up
+        """What to do when its budget of restarts is spent; None: as the cluster says."""
         self.drain_deadline: float = drain_deadline
         self.stored: Mapping[str, Any] = stored
         self._stored_in_use = stored
@@ -322,6 +327,11 @@ class ResourceRecord:
             and not self.is_told_to_go_down
             and not self.is_told_to_fail
         )
+
+    @property
+    def is_published_online(self) -> bool:
+        """Whether it is online, and its users have been told so."""
+        return self.state is ResourceState.ONLINE and self.is_online
 
     @property
     def is_available(self) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from .._model.reports import FailureReport
+    from .escalation import Escalation
     from .event_log import EventLog
     from .records import ResourceRecord
 
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 class Recovery:
     """Decides about failures, and keeps the time until the next try."""
 
-    def __init__(self, nursery: trio.Nursery, log: EventLog, random: Random) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, log: EventLog, escalation: Escalation, random: Random
+    ) -> None:
         self._nursery = nursery
         self._log = log
+        self._escalation = escalation
         self._random = random
 
     def failed(
@@ -56,11 +60,12 @@ class Recovery:
         # Those that no longer count are the oldest.
         record.failures = record.failures[-decision.failures :]
         event = RecoveryPlanned(record.name, report.epoch, decision, report.time)
-        self._log.publish(event)
+        self._log.publish(event, record)
         if isinstance(decision, Restart):
             self._hold(record, decision.delay, release, gave_up=False)
         elif isinstance(decision, StayFailed):
             self._hold(record, decision.retry, release, gave_up=True)
+            self._escalation.gave_up(record.name, report, decision, record.on_give_up)
 
     def _count(self, record: ResourceRecord, now: float) -> None:
         """Rerecord the failure; after it was stable, a new series begins."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 import attrs
 
@@ -52,6 +52,9 @@ class ResourceConfig:
     interval at all. What is None comes from the type."""
     restart: RestartPolicy = RestartPolicy()
     """The restart policy, with the documented defaults where the file sets nothing."""
+    on_give_up: Literal["stay-failed", "raise"] = "stay-failed"
+    """What to do when the budget of restarts is spent; as the cluster says where the resource
+    sets nothing."""
     autostart: bool = True
     """Whether the resource is to be brought online when it has been added."""
     line: int | None = attrs.field(default=None, eq=False)
@@ -68,6 +71,9 @@ class ClusterConfig:
     """Where the state of the cluster is kept."""
     shutdown_deadline: float = 60.0
     """The longest time that the shutdown of the cluster may take, in seconds."""
+    on_give_up: Literal["stay-failed", "raise"] = "stay-failed"
+    """What to do when the budget of restarts of a resource is spent. The resources have it
+    already, so ``open_cluster()`` needs it only for those that are added besides."""
     groups: Mapping[str, GroupConfig] = attrs.field(factory=dict)
     """All groups by name: those that the file describes, then those that resources name."""
     resources: Mapping[str, ResourceConfig] = attrs.field(factory=dict)

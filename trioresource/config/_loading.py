@@ -73,6 +73,7 @@ async def _add(cluster: Cluster, config: ResourceConfig) -> Resource:
             group=config.group,
             depends_on=config.depends_on,
             restart=config.restart,
+            on_give_up=config.on_give_up,
             deadlines=config.deadlines,
             poll=config.poll,
         )

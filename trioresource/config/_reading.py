@@ -127,6 +127,7 @@ def parse_cluster_file(
         name: table.define(
             name,
             document.values["resources"][name]["type"],
+            tables.cluster,
             groups.setdefault(table.group, GroupConfig(name=table.group)),
             document.line(("resources", name)),
         )

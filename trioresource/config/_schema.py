@@ -212,6 +212,7 @@ class ClusterTable(Table):
     name: Name = "cluster"
     store: Literal["memory"] = "memory"
     shutdown_deadline: Annotated[float, PlainValidator(_to_bound)] = 60.0
+    on_give_up: Literal["stay-failed", "raise"] = "stay-failed"
 
 
 class GroupTable(Table):
@@ -234,6 +235,8 @@ class ResourceTable(Table):
     deadlines: DeadlinesTable = DeadlinesTable()
     poll: PollTable = PollTable()
     restart: RestartTable = RestartTable()
+    on_give_up: Literal["stay-failed", "raise"] | None = None
+    """None: as the cluster says."""
     autostart: StrictBool | None = None
     """None: as the group says."""
 
@@ -252,12 +255,15 @@ class ResourceTable(Table):
             raise Mistakes(mistakes)
         return properties
 
-    def define(self, name: str, kind: str, group: GroupConfig, line: int) -> ResourceConfig:
+    def define(
+        self, name: str, kind: str, cluster: ClusterTable, group: GroupConfig, line: int
+    ) -> ResourceConfig:
         """Make the definition of the resource.
 
         Args:
             name: the name of the resource.
             kind: the type, as the file names it.
+            cluster: the table ``[cluster]``.
             group: the group of the resource.
             line: where the table is.
         """
@@ -271,6 +277,7 @@ class ResourceTable(Table):
             else None,
             "poll": PollIntervals(**poll) if poll else None,
             "restart": RestartPolicy(**self.restart.values()),
+            "on_give_up": self.on_give_up or cluster.on_give_up,
             "autostart": group.autostart if self.autostart is None else self.autostart,
         }
         return ResourceConfig(name=name, line=line, **values)
