@@ -77,6 +77,7 @@ class Engine:
         self._token = trio.lowlevel.current_trio_token()
         self._reports = reports
         self._marks = marks
+        self._sent_marks: dict[trio.Event, None] = {}
         self._pending_marks: dict[trio.Event, None] = {}
         # A report belongs to an instance: a name may have been given to another one since.
         self._instances: dict[int, ResourceRecord] = {}
@@ -133,6 +134,8 @@ class Engine:
         finally:
             # Whatever ended it: no task may wait for it any more.
             self.is_running = False
+            # Also the marks that were still in the channel.
+            self._pending_marks.update(self._sent_marks)
             self._set_marks()
             self._at_rest.wake()
             for record in self.records.values():
@@ -201,6 +204,7 @@ class Engine:
         mark = trio.Event()
         try:
             self._marks.send_nowait(mark)
+            self._sent_marks[mark] = None
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             # The engine has ended: there are no reports any more.
             await trio.lowlevel.checkpoint()
@@ -231,6 +235,7 @@ class Engine:
     def _set_marks(self) -> None:
         for mark in self._pending_marks:
             mark.set()
+            self._sent_marks.pop(mark, None)
         self._pending_marks.clear()
 
     # --- commands ----------------------------------------------------------------------

@@ -274,6 +274,8 @@ class Resource(metaclass=NoPublicConstructor):
             self._refuse_own_entry_point("wait_online")
         while not (record.state is ResourceState.ONLINE and record.is_online):
             raise_if_cannot_come_online(record, closing=self._engine.is_closing)
+            if not self._engine.knows(record):
+                raise InvalidStateError(f"{self.name} is gone: the cluster has closed")
             await record.next_change()
         return record.reported.value
 

@@ -186,7 +186,7 @@ class AttemptOwner(RunningResource, Protocol):
         """Take note that nothing of the attempt is left."""
 
     def cleanup_failed(
-        self, attempt: Attempt, reason: FailureReason, error: Exception | None
+        self, attempt: Attempt, reason: FailureReason, error: BaseException | None
     ) -> None:
         """Take note of an error that came after the attempt was over."""
 
@@ -207,6 +207,7 @@ class Attempt(OnlineScope):
         "failed",
         "failure",
         "is_finished",
+        "is_left",
         "is_noticed",
         "is_orderly",
         "nursery",
@@ -225,6 +226,8 @@ class Attempt(OnlineScope):
         self.phase: Phase = Phase.QUEUED
         self.is_finished: bool = False
         """It has failed or was terminated: all that it still reports is inert."""
+        self.is_left: bool = False
+        """An error has left its body: its nursery closes, and nothing can be started in it."""
         self.is_orderly: bool = False
         """It went offline as asked, and left everything it had entered."""
         self.detects_failures: bool = False
@@ -264,7 +267,8 @@ class Attempt(OnlineScope):
     @property
     def is_watched(self) -> bool:
         """Whether it is online, so that checks and reported failures count."""
-        return self.phase is Phase.UP and not self.is_finished and not self.stop_asked
+        is_over = self.is_finished or self.is_left
+        return self.phase is Phase.UP and not is_over and not self.stop_asked
 
     # --- what the author sees: OnlineScope ---------------------------------------------
 
@@ -409,8 +413,8 @@ class Attempt(OnlineScope):
         if self.is_finished or self.phase is Phase.ENDED:
             return False
         self.is_finished = True
-        self.note_failure(reason, detail, error)
         self._cancel()
+        self.note_failure(reason, detail, error)
         return True
 
     def note_failure(
@@ -504,12 +508,17 @@ class Attempt(OnlineScope):
 
     async def _live(self) -> None:
         self._contexts = Contexts()
+        came_through = False
         try:
             # The attempt's cancel scope is that of its nursery.
             async with trio.open_nursery() as nursery:
                 self.nursery = nursery
                 async with self._contexts:
-                    await self._serve()
+                    try:
+                        await self._serve()
+                    except BaseException:
+                        self.is_left = True
+                        raise
                     self.phase = Phase.LEAVING
                     self.owner.attempt_leaving(self)
                 if self.phase is not Phase.LEAVING:
@@ -517,6 +526,11 @@ class Attempt(OnlineScope):
                     detail = "a cancel scope that the handler entered ended the attempt"
                     self.fail(FailureReason.TASK_RETURNED, detail)
                 nursery.cancel_scope.cancel()
+                came_through = True
+            if not came_through:
+                # A nursery swallows every Cancelled, also one that is not its own: a handler has
+                # raised again what it had kept of another scope.
+                self.fail(FailureReason.TASK_RETURNED, "a Cancelled of another scope was raised")
             self.is_orderly = not self.is_finished
         # Outside of the nursery, whose scope has split off its own Cancelled.
         except Exception as error:
@@ -609,8 +623,12 @@ class Attempt(OnlineScope):
         try:
             with trio.CancelScope(deadline=deadline, shield=True) as bound:
                 await owner.handler.terminate()
-        except Exception as error:
+        except (Exception, trio.Cancelled) as error:
+            # The shield lets no Cancelled in, so this one is of another scope.
             owner.cleanup_failed(self, FailureReason.TERMINATE_RAISED, error)
+        except BaseException:
+            owner.monitor_crashes()
+            raise
         else:
             if bound.cancelled_caught:
                 owner.cleanup_failed(self, FailureReason.TERMINATE_TIMEOUT, None)

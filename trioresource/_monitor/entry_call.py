@@ -27,6 +27,9 @@ class CalledInstance(RunningResource, Protocol):
     def launcher(self) -> TaskLauncher: ...
     @property
     def entry_lock(self) -> EntryPointLock: ...
+    def monitor_crashes(self) -> None:
+        """Report that the monitor goes down."""
+
     @property
     def attempt_nursery(self) -> trio.Nursery | None:
         """The nursery of the attempt that is online, for what is to end with it."""
@@ -117,6 +120,16 @@ class EntryCall:
                 await self._call_bounded()
         except Exception as error:
             self._error = error
+        except trio.Cancelled:
+            if trio.current_effective_deadline() == -inf:
+                raise
+            # Nothing is cancelled here: the handler has raised what it kept of another scope.
+            self._error = ResourceNotAvailable(
+                f"{instance.name}: {self._name} raised a Cancelled of another scope"
+            )
+        except BaseException:
+            instance.monitor_crashes()
+            raise
         finally:
             instance.entry_lock.release()
             self._done.set()

@@ -26,6 +26,7 @@ class EntryPointLock:
         """The task that asked for it, or the one it was handed to."""
         self._waiting: deque[tuple[str, trio.lowlevel.Task]] | None = None
 
+    @trio.lowlevel.enable_ki_protection
     async def acquire(self, entry_point: str) -> None:
         """Wait until no entry point runs, then let ``entry_point`` be the one that does.
 
@@ -47,6 +48,7 @@ class EntryPointLock:
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
+    @trio.lowlevel.enable_ki_protection
     def release(self) -> None:
         """Let the next entry point run."""
         if self._waiting:

@@ -475,6 +475,8 @@ class HostedResource(metaclass=NoPublicConstructor):
         with trio.CancelScope(shield=True):
             if self._close_ended is not None:
                 await self._close_ended.wait()
+                if not instance.is_closed:
+                    raise self._describe_stuck()
                 return
             ended = self._close_ended = trio.Event()
             instance.is_closed = True

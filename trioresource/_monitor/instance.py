@@ -384,7 +384,7 @@ class Instance:
         self._wake()
 
     def cleanup_failed(
-        self, attempt: Attempt, reason: FailureReason, error: Exception | None
+        self, attempt: Attempt, reason: FailureReason, error: BaseException | None
     ) -> None:
         """Take note of an error that came after the attempt was over."""
         detail = "" if error is None else describe_error(error)

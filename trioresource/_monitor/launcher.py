@@ -124,8 +124,8 @@ class ReportSink:
         """Send a report up. It is lost only if the receiving end is closed."""
         try:
             self._reports.send_nowait(report)
-        except trio.BrokenResourceError:
-            # The receiver was closed. The state itself can still be read.
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # The receiver or the monitor was closed. The state itself can still be read.
             return
 
     def send_if_room(self, report: Report) -> None:

@@ -182,7 +182,7 @@ class ResourceMonitor(metaclass=NoPublicConstructor):
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 for hosted in resources:
-                    nursery.start_soon(_close, hosted, nursery, name=f"close {hosted.name}")
+                    nursery.start_soon(_close, hosted, name=f"close {hosted.name}")
 
     def _forget(self, hosted: HostedResource) -> None:
         # Another resource may have that name by now.
@@ -221,14 +221,18 @@ def _probe_overrun(attempt: Attempt, _: float) -> None:
     attempt.owner.probe(attempt).overdue()
 
 
-async def _close(hosted: HostedResource, nursery: trio.Nursery) -> None:
-    try:
-        # Not in the monitor's nursery: after a crash that takes nothing any more.
-        await hosted.close(nursery)
-    except TrioResourceError as error:
-        hosted.handler.log.error("%s", describe_error(error))
-    except Exception as error:
-        hosted.handler.log.warning("close: %s", describe_error(error), exc_info=error)
+async def _close(hosted: HostedResource) -> None:
+    # Shielded, and in a nursery of its own: an interrupt out of one handler's close does not cut
+    # short those of the others. Bounded by the deadlines of the resource.
+    with trio.CancelScope(shield=True):
+        async with trio.open_nursery() as nursery:
+            try:
+                # Not in the monitor's nursery: after a crash that takes nothing any more.
+                await hosted.close(nursery)
+            except TrioResourceError as error:
+                hosted.handler.log.error("%s", describe_error(error))
+            except Exception as error:
+                hosted.handler.log.warning("close: %s", describe_error(error), exc_info=error)
 
 
 def open_monitor(*, watchdog: float | None = None) -> AbstractAsyncContextManager[ResourceMonitor]:

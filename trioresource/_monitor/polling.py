@@ -87,6 +87,13 @@ class Polling:
         except Exception as error:
             owner.handler.log.debug("looks_alive raised %s", type(error).__name__, exc_info=error)
             is_fine = False
+        except BaseException as error:
+            # An interrupt ends the monitor, and not the timers, which bound its clean-up.
+            owner.monitor_crashes()
+            owner.launcher.start_soon(
+                owner.launcher.nursery, _raise, error, name=f"{attempt.name} looks_alive"
+            )
+            return
         finally:
             owner.launcher.running_hook = None
         if not attempt.is_watched:
@@ -103,6 +110,11 @@ class Polling:
             return
         self._is_alive.arm_after(attempt, due)
         attempt.owner.probe(attempt).request()
+
+
+async def _raise(error: BaseException) -> None:
+    await trio.lowlevel.checkpoint()
+    raise error
 
 
 @final

@@ -56,6 +56,7 @@ class Waiters:
         self._tasks[trio.lowlevel.current_task()] = None
         await trio.lowlevel.wait_task_rescheduled(_refuse_to_abort)
 
+    @trio.lowlevel.enable_ki_protection
     def wake(self) -> None:
         """Wake all tasks that wait, in the order in which they came."""
         if self._tasks:
