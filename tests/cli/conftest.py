@@ -34,6 +34,9 @@ HANDLERS: Final = '''
         And stays so.
         """
 
+        async def online(self, scope):
+            pass
+
 
     class Bad(ResourceHandler):
         async def online(self, scope):
@@ -61,11 +64,17 @@ HANDLERS: Final = '''
     class Stays(ResourceHandler):
         """Does not want to go offline."""
 
+        async def online(self, scope):
+            pass
+
         async def offline(self, scope):
             await trio.sleep_forever()
 
 
     class BadOffline(ResourceHandler):
+        async def online(self, scope):
+            pass
+
         async def offline(self, scope):
             raise RuntimeError("will not")
 
@@ -79,6 +88,9 @@ HANDLERS: Final = '''
 
 
     class BadOpen(ResourceHandler):
+        async def online(self, scope):
+            pass
+
         async def open(self):
             raise RuntimeError("cannot be opened")
 '''
