@@ -195,10 +195,10 @@ async def test_what_waits_for_itself_is_refused_at_once(
             elif where == "start":
                 await scope.start(self.call)
             else:
-                async with trio.open_nursery() as nursery:
+                async with trio.open_nursery() as nursery:  # noqa: ASYNC112 - the test is about a nursery
                     nursery.start_soon(self.call)
 
-        async def call(self, *, task_status: object = None) -> None:
+        async def call(self, *, task_status: object = None) -> None:  # noqa: ASYNC128 - that is what is refused
             if call == "wait_online":
                 await resource.wait_online()
             elif call == "wait_state":

@@ -164,7 +164,7 @@ async def test_several_that_give_up(autojump_clock: MockClock) -> None:
 
 
 async def test_another_error_of_the_block(autojump_clock: MockClock) -> None:
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(BaseExceptionGroup) as caught:  # noqa: ASYNC401 - groups in groups
         async with open_cluster(on_give_up="raise") as cluster:
             await cluster.add("db", Fragile, restart=NEVER)
             try:

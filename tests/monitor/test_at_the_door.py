@@ -48,12 +48,12 @@ def plain(self: object, *args: object) -> bool:
     return True
 
 
-async def asynchronous(self: object, *args: object) -> bool:
+async def asynchronous(self: object, *args: object) -> bool:  # noqa: ASYNC124 - what is refused
     return True
 
 
-async def generating(self: object, *args: object) -> Any:
-    yield True
+async def generating(self: object, *args: object) -> Any:  # noqa: ASYNC124, ASYNC900, ASYNC911 - what is refused
+    yield True  # noqa: ASYNC911 - what is refused
 
 
 class NoText(Exception):
@@ -132,7 +132,7 @@ async def test_what_gives_something_to_await_is_async(
 ) -> None:
     """However it is written: a partial, a decorated function, an object that is called."""
 
-    async def check(self: object, answer: bool) -> bool:
+    async def check(self: object, answer: bool) -> bool:  # noqa: ASYNC124 - what is refused
         return answer
 
     def delegating(self: ResourceHandler[Any]) -> Any:
@@ -262,7 +262,7 @@ class Own(ResourceHandler[Any]):
 
     async def online(self, scope: OnlineScope) -> None:
         await self.call_at("online")
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:  # noqa: ASYNC112 - the test is about a nursery
             nursery.start_soon(self.call_at, "nested")
         if self.where == "start":
             await scope.start(self.call)

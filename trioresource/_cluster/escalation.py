@@ -81,9 +81,9 @@ class Escalation:
             others = _without_cancelled(error)
             if others is None:
                 # The surroundings were cancelled as well; this error unwinds them, too.
-                raise self._error from self._error.__cause__
+                raise self._error from self._error.__cause__  # noqa: ASYNC104 - see above
             text = "a resource gave up, and its cluster ended with other errors"
-            raise BaseExceptionGroup(text, [self._error, others]) from None
+            raise BaseExceptionGroup(text, [self._error, others]) from None  # noqa: ASYNC104 - in it
         if self._error is not None:
             raise self._error from self._error.__cause__
 

@@ -623,7 +623,7 @@ class Attempt(OnlineScope):
         try:
             with trio.CancelScope(deadline=deadline, shield=True) as bound:
                 await owner.handler.terminate()
-        except (Exception, trio.Cancelled) as error:
+        except (Exception, trio.Cancelled) as error:  # noqa: ASYNC103 - not ours
             # The shield lets no Cancelled in, so this one is of another scope.
             owner.cleanup_failed(self, FailureReason.TERMINATE_RAISED, error)
         except BaseException:

@@ -120,7 +120,7 @@ class EntryCall:
                 await self._call_bounded()
         except Exception as error:
             self._error = error
-        except trio.Cancelled:
+        except trio.Cancelled:  # noqa: ASYNC103 - only what is not ours
             if trio.current_effective_deadline() == -inf:
                 raise
             # Nothing is cancelled here: the handler has raised what it kept of another scope.

@@ -224,7 +224,7 @@ def _probe_overrun(attempt: Attempt, _: float) -> None:
 async def _close(hosted: HostedResource) -> None:
     # Shielded, and in a nursery of its own: an interrupt out of one handler's close does not cut
     # short those of the others. Bounded by the deadlines of the resource.
-    with trio.CancelScope(shield=True):
+    with trio.CancelScope(shield=True):  # noqa: ASYNC912 - close() waits
         async with trio.open_nursery() as nursery:
             try:
                 # Not in the monitor's nursery: after a crash that takes nothing any more.

@@ -84,16 +84,16 @@ class Polling:
         try:
             # The truth of the answer is the handler's code as well.
             is_fine = bool(owner.handler.looks_alive())
-        except Exception as error:
+        except (Exception, trio.Cancelled) as error:  # noqa: ASYNC103 - sync: it is not ours
             owner.handler.log.debug("looks_alive raised %s", type(error).__name__, exc_info=error)
             is_fine = False
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - raised in a task of its own
             # An interrupt ends the monitor, and not the timers, which bound its clean-up.
             owner.monitor_crashes()
             owner.launcher.start_soon(
                 owner.launcher.nursery, _raise, error, name=f"{attempt.name} looks_alive"
             )
-            return
+            return  # noqa: ASYNC104 - raised there
         finally:
             owner.launcher.running_hook = None
         if not attempt.is_watched:
