@@ -316,15 +316,16 @@ async def test_an_interrupt_in_the_engine_ends_the_block_at_once(
     autojump_clock: MockClock,
 ) -> None:
     """Nothing waits for an engine that has ended, not even for the shutdown deadline."""
+    others: list[Resource] = []
     restart = RestartPolicy(delay=1, backoff=Backoff(jitter=0.5))
     with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
         async with open_cluster(random=Interrupting()) as cluster:
             first = await cluster.add("first", Server, restart=restart)
-            other = await cluster.add("other", Server)
+            others.append(await cluster.add("other", Server))
             await cluster.online()
             first.fail()
             await trio.sleep(60)
     assert trio.current_time() < 1
     # Nothing is told any more, and nothing waits for it.
     with pytest.raises(InvalidStateError, match="the cluster has closed"):
-        await other.wait_state(RS.OFFLINE)
+        await others[0].wait_state(RS.OFFLINE)

@@ -11,6 +11,7 @@ import trio.testing
 from trioresource import (
     Deadlines,
     FailureReason,
+    HostedResource,
     MonitorClosing,
     OnlineFailed,
     OnlineScope,
@@ -149,16 +150,16 @@ async def test_an_interrupt_is_told_before_anything_ends_and_clean_up_stays_boun
                 await trio.sleep(500)
 
     channels: list[trio.MemoryReceiveChannel[Report]] = []
+    hanging: list[HostedResource] = []
     with pytest.RaisesGroup(SystemExit, flatten_subgroups=True):
         async with open_monitor() as monitor:
             channels.append(monitor.reports)
-            hangs = await monitor.host("hangs", Hangs, deadlines=Deadlines(terminate=5))
-            await hangs.online()
+            hanging.append(await monitor.host("hangs", Hangs, deadlines=Deadlines(terminate=5)))
+            await hanging[0].online()
             hosted = await monitor.host("r", lambda: Odd(where, SystemExit()))
             if where == "control":
-                monitor_task = hosted.control("code")
                 try:
-                    await monitor_task
+                    await hosted.control("code")
                 except ResourceNotAvailable:
                     await trio.sleep_forever()
             await hosted.online()
@@ -168,7 +169,7 @@ async def test_an_interrupt_is_told_before_anything_ends_and_clean_up_stays_boun
     reports = [report async for report in channels[0]]
     assert len([report for report in reports if isinstance(report, MonitorClosing)]) == 1
     # What hangs in its clean-up was found out by the timers, which outlive the interrupt.
-    assert hangs.last_failure is not None
+    assert hanging[0].last_failure is not None
     assert trio.current_time() == pytest.approx(500, abs=20)
 
 
