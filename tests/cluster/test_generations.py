@@ -190,7 +190,7 @@ async def test_the_gate_closes_with_the_command(autojump_clock: MockClock) -> No
 
 
 async def test_a_failure_on_request_closes_the_gate_too(autojump_clock: MockClock) -> None:
-    """G5: whoever waits for it to be online after that waits for the next attempt."""
+    """G5: a wait_online() that begins after it waits for the next attempt."""
     traffic = Traffic()
     async with far_shop(traffic.delay) as shop:
         db = await shop.add("db")
