@@ -12,6 +12,7 @@ import trio.testing
 from tests.testing.interleavings.race import Race
 from trioresource import (
     AttemptEnded,
+    Deadlines,
     FailureReason,
     FailureReport,
     OnlineScope,
@@ -83,6 +84,25 @@ async def test_a_message_during_a_check_is_checked_after_it(
     await hosted.wait_state(RS.FAILED)
     assert handler.asked == pytest.approx([0, 1])
     assert [failure.detail for failure in failures(drain())] == ["second"]
+
+
+async def test_a_message_whose_check_hangs_in_maintenance_is_checked_after_it(
+    autojump_clock: MockClock, monitor: ResourceMonitor
+) -> None:
+    hosted = await monitor.host("r", Detecting, deadlines=Deadlines(pending=10, deadlock=10))
+    await hosted.online()
+    handler = hosted.handler
+    assert isinstance(handler, Detecting)
+    handler.seconds = 1000.0
+    handler.channel.send_nowait("lost the primary")
+    await trio.sleep(1)
+    hosted.set_maintenance(True)
+    await trio.sleep(20)
+    assert hosted.state is RS.ONLINE
+    handler.seconds, handler.alive = 0.0, False
+    hosted.set_maintenance(False)
+    await hosted.wait_state(RS.FAILED)
+    assert str(hosted.last_failure) == "the resource reported a failure: lost the primary"
 
 
 async def test_closing_it_means_nothing(

@@ -163,10 +163,17 @@ class Probe:
 
     def overdue(self) -> None:
         """Let the attempt fail at the deadlock deadline, also if the call cannot be cancelled."""
-        owner = self._attempt.owner
-        if self._attempt.is_watched and not owner.maintenance:
+        attempt, owner = self._attempt, self._attempt.owner
+        if not attempt.is_watched:
+            return
+        if not owner.maintenance:
             detail = f"is_alive did not answer within {owner.deadlines.deadlock:g} s"
-            self._attempt.fail(FailureReason.PROBE_HUNG, detail)
+            attempt.fail(FailureReason.PROBE_HUNG, detail)
+            return
+        # A reported failure that was in check is not lost: verified when the maintenance ends.
+        if attempt.signal is None:
+            attempt.signal = attempt.signal_in_check
+        attempt.signal_in_check = None
 
     def count(self, is_alive: bool) -> str | None:
         """Count one more answer.
